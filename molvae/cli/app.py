@@ -1,0 +1,54 @@
+"""The command tree. Command files import typer and ``common`` alone at their top, so that help
+answers at once; everything heavy is imported inside the commands."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from molvae.cli import data, decode, encode, generate, health, info, optimize, predict, train
+from molvae.cli.common import EXIT_CODES, errors_to_exit_codes
+
+app = typer.Typer(
+    name="molvae",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(data.app, name="data")
+for command in (
+    train.train,
+    health.health,
+    generate.generate,
+    encode.encode,
+    decode.decode,
+    predict.predict,
+    optimize.optimize,
+    info.info,
+):
+    app.command()(command)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from molvae import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def molvae(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Generate molecules with a SELFIES sequence VAE, and optimise them in its latent space."""
+
+
+def run() -> None:
+    """Run the command line; errors of molvae's own become one sentence and an exit code."""
+    with errors_to_exit_codes("-v" in sys.argv or "--verbose" in sys.argv):
+        app()

@@ -1,0 +1,2 @@
+def health() -> None:
+    """To come."""

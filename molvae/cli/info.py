@@ -1,0 +1,2 @@
+def info() -> None:
+    """To come."""

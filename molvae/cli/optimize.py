@@ -1,0 +1,2 @@
+def optimize() -> None:
+    """To come."""
