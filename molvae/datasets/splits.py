@@ -1,0 +1,140 @@
+"""Training, validation and test parts: at random, by scaffold, or from a column; seeded.
+
+A split is decided by 64-bit keys, one per molecule: a seeded hash of its canonical SMILES (random)
+or of its scaffold (scaffold). The parts are cut where the sorted keys reach the wanted counts, so
+they have exact sizes, do not depend on the order of the rows or the number of workers, and hardly
+move when rows are added. Equal keys always fall into the same part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import model_validator
+
+from molvae.base.errors import InputError
+from molvae.base.records import Record
+
+if TYPE_CHECKING:
+    from rdkit import Chem
+
+PARTS = ("train", "validation", "test")
+TRAIN, VALIDATION, TEST = range(3)
+_WORDS = {
+    **dict.fromkeys(("train", "training", "trn"), TRAIN),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), VALIDATION),
+    **dict.fromkeys(("test", "testing", "tst", "holdout"), TEST),
+}
+
+
+class SplitOptions(Record):
+    """How molecules are divided; ``validation`` and ``test`` are shares of all molecules.
+
+    With ``method="column"`` the source says the part of each row (``column`` names the column of
+    train/validation/test words); where it has no validation rows, the share ``validation`` of the
+    training rows is set aside for it at random.
+
+    >>> SplitOptions(method="scaffold", test=0.1).test
+    0.1
+    """
+
+    method: Literal["random", "scaffold", "column"] = "random"
+    validation: float = 0.05
+    test: float = 0.05
+    seed: int = 0
+    column: str | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> SplitOptions:
+        if not (0 <= self.validation and 0 <= self.test and self.validation + self.test < 1):
+            raise ValueError("validation and test are shares from 0 with a sum below 1")
+        return self
+
+
+def key(text: str, seed: int) -> int:
+    """A seeded 64-bit hash of a SMILES, the same on all machines.
+
+    >>> key("CCO", 0) == key("CCO", 0) != key("CCO", 1)
+    True
+    """
+    digest = hashlib.blake2b(text.encode(), digest_size=8, key=seed.to_bytes(8, "big", signed=True))
+    return int.from_bytes(digest.digest(), "big")
+
+
+def scaffold(mol: Chem.Mol) -> str:
+    """The Bemis-Murcko scaffold (rings and the chains between them) as canonical SMILES.
+
+    Molecules without rings have the empty scaffold, and so form one group together.
+    Source: Bemis and Murcko, J. Med. Chem. 1996, 39, 2887.
+    """
+    from rdkit.Chem.Scaffolds.MurckoScaffold import MurckoScaffoldSmiles
+
+    return str(MurckoScaffoldSmiles(mol=mol))
+
+
+def part_of_word(word: str) -> int:
+    """The part that a word of a split column means: 0 train, 1 validation, 2 test.
+
+    >>> part_of_word("Valid")
+    1
+    """
+    try:
+        return _WORDS[word.strip().lower()]
+    except KeyError:
+        raise InputError(
+            f"{word!r} is no part of a split; the words are train, validation and test"
+        ) from None
+
+
+def split_random(keys: np.ndarray, options: SplitOptions) -> np.ndarray:
+    """Parts (n,) uint8 of exact sizes from one key (n,) uint64 per molecule."""
+    n = len(keys)
+    validation, test = _counts(n, options)
+    parts = np.full(n, TRAIN, dtype=np.uint8)
+    if validation + test:
+        kth = [k - 1 for k in (test, test + validation) if k]
+        cuts = np.partition(keys, kth)
+        if validation:
+            parts[keys <= cuts[test + validation - 1]] = VALIDATION
+        if test:
+            parts[keys <= cuts[test - 1]] = TEST
+    return parts
+
+
+def split_groups(keys: np.ndarray, options: SplitOptions) -> np.ndarray:
+    """Parts (n,) uint8 in which molecules of equal key (n,) uint64 stay together.
+
+    The groups are taken in the order of their keys, first for the test part and then for
+    validation; one that no longer fits is passed over, so no part exceeds its share and very
+    large groups go to training.
+    """
+    validation, test = _counts(len(keys), options)
+    _, group_of, sizes = np.unique(keys, return_inverse=True, return_counts=True)
+    part_of_group = np.full(len(sizes), TRAIN, dtype=np.uint8)
+    for part, room in ((TEST, test), (VALIDATION, validation)):
+        for group in np.flatnonzero(part_of_group == TRAIN):
+            if sizes[group] <= room:
+                part_of_group[group] = part
+                room -= int(sizes[group])
+            if room == 0:
+                break
+    return part_of_group[group_of]
+
+
+def split_given(parts: np.ndarray, keys: np.ndarray, options: SplitOptions) -> np.ndarray:
+    """The given parts (n,), with validation set aside from training where none is given."""
+    parts = parts.astype(np.uint8)
+    train = np.flatnonzero(parts == TRAIN)
+    if options.validation > 0 and len(train) and not (parts == VALIDATION).any():
+        parts[train] = split_random(keys[train], options.replace(test=0.0))
+    return parts
+
+
+def _counts(n: int, options: SplitOptions) -> tuple[int, int]:
+    """How many molecules are validation and test; at least one each from three molecules on."""
+    least = 1 if n >= 3 else 0
+    validation = max(round(n * options.validation), least if options.validation else 0)
+    test = max(round(n * options.test), least if options.test else 0)
+    return validation, test if validation + test < n else 0
