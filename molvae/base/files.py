@@ -60,6 +60,11 @@ def atomic_file(path: str | os.PathLike[str], mode: str = "w", **options: Any) -
     with file_errors(target, "write"):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a directory")
+        if target.exists() and not target.is_file():  # a device or a pipe cannot be replaced
+            with open(target, mode, **options) as stream:
+                yield stream
+            return
+        target = Path(os.path.realpath(target))  # a link stays a link
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         temporary = Path(name)
