@@ -1,0 +1,149 @@
+"""SMILES tokens: how a text is cut into them, and what each means for the encoder."""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from typing import Any
+
+from molvae.chem.selfies.constraints import ELEMENTS, Constraints
+from molvae.chem.selfies.symbols import atom_text
+
+_ATOM = r"\[[^\]]*\]|Br|Cl|[BCNOPSFIbcnops]"
+TOKENS = re.compile(rf"\(?[-/\\:=#]?(?:{_ATOM})|[-/\\:=#]?(?:[0-9]|%[0-9][0-9])|.", re.DOTALL)
+"""One match per token: an atom with its bond and the bracket that opens before it; a ring label
+with its bond; ``)`` or ``.``; and any other single character, which is an error."""
+
+_ATOM_TOKEN = re.compile(rf"(?P<opens>\(?)(?P<bond>[-/\\:=#]?)(?P<atom>{_ATOM})")
+_RING_TOKEN = re.compile(r"(?P<bond>[-/\\:=#]?)(?P<label>[0-9]|%[0-9][0-9])")
+_BRACKET = re.compile(
+    r"\[(?P<isotope>[0-9]*)(?P<element>[A-Za-z][a-z]?)(?P<chirality>@{0,2})"
+    r"(?P<hydrogens>(?:H[0-9]?)?)(?P<charge>(?:\++|-+|[+-][0-9]+)?)(?::[0-9]+)?\]"
+)
+_ORDER = {"=": 2, "#": 3}
+
+# Neutral valences that an aromatic atom may have, and its outer electrons.
+_VALENCES = {
+    **dict.fromkeys(("B", "Al"), (3,)),
+    **dict.fromkeys(("C", "Si"), (4,)),
+    **dict.fromkeys(("N", "P", "As"), (3, 5)),
+    **dict.fromkeys(("O", "S", "Se", "Te"), (2, 4)),
+}
+_ELECTRONS = {
+    **dict.fromkeys(("B", "Al"), 3),
+    **dict.fromkeys(("C", "Si"), 4),
+    **dict.fromkeys(("N", "P", "As"), 5),
+    **dict.fromkeys(("O", "S", "Se", "Te"), 6),
+}
+_AROMATIC = frozenset(element.lower() for element in _VALENCES)
+
+
+class Kind(IntEnum):
+    """What a token asks the encoder to do; every kind below RING is an atom."""
+
+    PLAIN = 0
+    AROMATIC = 1  # lower case, no bond written
+    BONDED = 2  # lower case after a written bond
+    COLON = 3  # any atom after ":"
+    CHIRAL = 4  # upper case with @ or @@
+    RING = 5
+    CLOSE = 6
+    DOT = 7
+
+
+_PUNCTUATION = {")": Kind.CLOSE, ".": Kind.DOT}
+
+
+class Refused(Exception):
+    """Why a molecule cannot be encoded; the encoder adds the molecule and raises a CodecError."""
+
+
+class Atom:
+    """What an atom's token says of it beyond the bond; shared by all molecules that hold it."""
+
+    __slots__ = (
+        "aromatic",
+        "body",
+        "capacity",
+        "charge",
+        "chiral",
+        "element",
+        "hydrogens",
+        "rests",
+    )
+
+    def __init__(self, text: str, constraints: Constraints) -> None:
+        self.hydrogens: int | None = None
+        self.charge = 0
+        self.chiral = False
+        if text[0] != "[":
+            self.element = self.body = text.capitalize()
+            self.aromatic = text.islower()
+        else:
+            match = _BRACKET.fullmatch(text)
+            if match is None or match["element"].capitalize() not in ELEMENTS:
+                raise Refused(f"{text!r} is not an atom of the SELFIES language")
+            self.element = match["element"].capitalize()
+            self.aromatic = match["element"] in _AROMATIC
+            self.chiral = bool(match["chirality"])
+            self.hydrogens = int(match["hydrogens"][1:] or 1) if match["hydrogens"] else 0
+            self.charge = _charge(match["charge"])
+            element_text = self.element + match["chirality"]
+            self.body = atom_text(match["isotope"], element_text, self.hydrogens, self.charge)
+        self.capacity = constraints.capacity(self.element, self.charge) - (self.hydrogens or 0)
+        self.rests: dict[tuple[int, int], bool] = {}
+        """Answers of :meth:`takes_no_double_bond` by (valence left, aromatic bonds)."""
+
+    def takes_no_double_bond(self, left: int, aromatic_bonds: int) -> bool:
+        """Whether the atom has no place for a double bond in its aromatic system.
+
+        ``left`` is the valence left when every aromatic bond is single. After R. Apodaca, "A
+        comprehensive treatment of aromaticity in the SMILES language" (2020), with what
+        selfies 2.2.0 adds to it for charges and radicals.
+        """
+        if not aromatic_bonds:
+            return True
+        valences = _VALENCES.get(self.element)
+        if valences is None:
+            raise Refused(f"{self.element} has an aromatic bond; write its bonds without ':'")
+        used = self.capacity - left
+        if self.hydrogens is None:
+            return used in valences
+        bound = used + (aromatic_bonds + 1) // 2 + self.hydrogens + max(0, self.charge)
+        unpaired = max(0, _ELECTRONS[self.element] - bound) % 2
+        used += self.hydrogens + self.charge
+        spare = valences[-1] - used - unpaired
+        return used in valences or spare < 0 or spare % 2 == 0
+
+
+def _charge(text: str) -> int:
+    if not text:
+        return 0
+    size = int(text[1:]) if text[1:].isdigit() else len(text)
+    return size if text[0] == "+" else -size
+
+
+Token = tuple[int, bool, str, int, Any, Any]
+"""An atom: kind, whether a bracket opens before it, its symbol, the order of its bond, the valence
+left after it, its :class:`Atom`. A ring label: kind, False, label, order (0 where none is written),
+the bond's character, None. Else the kind alone counts."""
+
+
+def read_token(text: str, constraints: Constraints) -> Token:
+    """The meaning of one match of ``TOKENS``, or :class:`Refused`."""
+    if match := _ATOM_TOKEN.fullmatch(text):
+        atom, bond = Atom(match["atom"], constraints), match["bond"]
+        order = _ORDER.get(bond, 1)
+        symbol = f"[{'' if bond in ('-', ':') else bond}{atom.body}]"
+        kind = Kind.CHIRAL if atom.chiral else Kind.PLAIN
+        if bond == ":":
+            kind = Kind.COLON
+        elif atom.aromatic:
+            kind = Kind.BONDED if bond else Kind.AROMATIC
+        return int(kind), text[0] == "(", symbol, order, atom.capacity - order, atom
+    if match := _RING_TOKEN.fullmatch(text):
+        bond = match["bond"]
+        return int(Kind.RING), False, match["label"], _ORDER.get(bond, 1) if bond else 0, bond, None
+    if text in _PUNCTUATION:
+        return int(_PUNCTUATION[text]), False, "", 0, None, None
+    raise Refused(f"{text!r} does not belong there; correct the SMILES")

@@ -1,0 +1,32 @@
+"""What the codec refuses, in one sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from molvae.base.errors import InputError
+
+
+class CodecError(InputError):
+    """A molecule or a symbol that is outside the SELFIES language.
+
+    ``reason`` is the sentence's core without the molecule's text, for tables of dropped rows.
+    """
+
+    def __init__(self, message: str, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = message if reason is None else reason
+
+    @classmethod
+    def about(cls, kind: str, text: str, reason: str) -> CodecError:
+        """The error for one molecule's ``text``, of the given ``kind`` ("SMILES", "SELFIES")."""
+        shown = text if len(text) <= 80 else text[:77] + "..."
+        return cls(f"{kind} {shown!r}: {reason}", reason)
+
+
+class UnknownSymbolError(CodecError):
+    """Symbols that the alphabet does not hold; ``symbols`` lists them, sorted."""
+
+    def __init__(self, symbols: Iterable[str], message: str, reason: str | None = None) -> None:
+        super().__init__(message, reason)
+        self.symbols = tuple(sorted(set(symbols)))
