@@ -1,0 +1,64 @@
+"""What a model reads: molecules as padded rows of ids, with their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from molvae.base.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """``tokens (b, t)`` int64: start, the symbols, end, then padding; ``lengths (b,)`` int64 counts
+    start and end; ``labels (b, p)`` float32, NaN where missing (None: no labels at all).
+
+    ``lengths`` stay on the host whatever the device, because they shape the work.
+    """
+
+    tokens: Tensor
+    lengths: Tensor
+    labels: Tensor | None = None
+
+    @classmethod
+    def collate(
+        cls,
+        rows: Sequence[Sequence[int] | np.ndarray],
+        labels: np.ndarray | None = None,
+        *,
+        pad_id: int = 0,
+        start_id: int = 1,
+        end_id: int = 2,
+    ) -> Batch:
+        """Rows of symbols (without start and end) as one batch, trimmed to the longest.
+
+        >>> Batch.collate([[5, 6], [7]]).tokens
+        tensor([[1, 5, 6, 2],
+                [1, 7, 2, 0]])
+        """
+        if len(rows) == 0:
+            raise InputError("a batch needs at least one molecule, and it got none")
+        symbols = np.array([len(row) for row in rows], dtype=np.int64)
+        tokens = np.full((len(rows), int(symbols.max()) + 2), pad_id, dtype=np.int64)
+        tokens[:, 0] = start_id
+        inside = np.arange(tokens.shape[1] - 1) < symbols[:, None]
+        tokens[:, 1:][inside] = np.concatenate([np.asarray(row, dtype=np.int64) for row in rows])
+        tokens[np.arange(len(rows)), symbols + 1] = end_id
+        kept = None if labels is None else torch.from_numpy(np.array(labels, dtype=np.float32))
+        return cls(torch.from_numpy(tokens), torch.from_numpy(symbols + 2), kept)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        """The batch with tokens and labels on ``device``."""
+        labels = self.labels
+        return Batch(
+            self.tokens.to(device, non_blocking=non_blocking),
+            self.lengths,
+            None if labels is None else labels.to(device, non_blocking=non_blocking),
+        )

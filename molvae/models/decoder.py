@@ -1,0 +1,100 @@
+"""The decoder p(x|z): writes a molecule symbol by symbol from its latent vector."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from molvae.models.bptt import advance
+from molvae.models.config import ModelConfig
+from molvae.models.packing import Packing
+from molvae.models.parts import embedding, linear
+from molvae.models.recurrence import GRULayer
+
+
+class Decoder(nn.Module):
+    """A GRU of 1 to 3 layers. z gives every layer's first state, and through one projection it is
+    added to the first layer's input gates at every step."""
+
+    def __init__(self, config: ModelConfig, vocab_size: int, generator: torch.Generator) -> None:
+        super().__init__()
+        hidden, depth = config.decoder_hidden, config.decoder_layers
+        self.embedding = embedding(vocab_size, config.embedding_dim, generator)
+        self.initial = linear(config.latent_dim, depth * hidden, generator)
+        self.layers = nn.ModuleList(
+            GRULayer(
+                hidden if i else config.embedding_dim,
+                hidden,
+                0 if i else config.latent_dim,
+                generator,
+            )
+            for i in range(depth)
+        )
+        if config.tie_embeddings:
+            self.output = linear(hidden, config.embedding_dim, generator)
+            self.output_bias = nn.Parameter(torch.zeros(vocab_size))
+        else:
+            self.output = linear(hidden, vocab_size, generator)
+            self.output_bias = None
+
+    def forward(self, packing: Packing, tokens: Tensor, z: Tensor) -> Tensor:
+        """Logits ``(n, v)`` of the symbol after each of the packed ``tokens (n,)``, for z (b, d).
+
+        Blank out symbols of the input by replacing them with the padding symbol, which nothing else
+        uses as an input.
+        """
+        z = packing.sort(z)
+        first, *others = self.layers
+        initials = self._initial_states(z)
+        states, _ = first.from_tokens(packing, tokens, self.embedding.weight, z, initials[0])
+        for layer, initial in zip(others, initials[1:], strict=True):
+            states, _ = layer.from_inputs(packing, states, initial)
+        return self.logits(states)
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Logits ``(n, v)`` of the last layer's ``states (n, h)``."""
+        outputs = self.output(states)
+        if self.output_bias is None:
+            return outputs
+        return torch.addmm(self.output_bias, outputs, self.embedding.weight.t())
+
+    def _initial_states(self, z: Tensor) -> tuple[Tensor, ...]:
+        return torch.tanh(self.initial(z)).chunk(len(self.layers), dim=-1)
+
+
+class Writer:
+    """The decoder at work: every row's states, advanced one symbol at a time, without gradients.
+
+    ``z (b, d)``; make and use it under :func:`torch.inference_mode`. Each Writer has buffers of its
+    own, so several threads may write with one decoder.
+    """
+
+    def __init__(self, decoder: Decoder, z: Tensor) -> None:
+        self._decoder = decoder
+        self._layers: list[GRULayer] = list(decoder.layers)
+        self._table = self._layers[0].gate_table(decoder.embedding.weight)
+        self._context = self._layers[0].context_gates(z)
+        self._biases = [layer.bias for layer in self._layers]
+        self._states = [state.contiguous() for state in decoder._initial_states(z)]
+
+    def write(self, tokens: Tensor) -> Tensor:
+        """Take each row's next symbol ``(b,)`` and return logits ``(b, v)`` for the one after."""
+        gates = self._table.index_select(0, tokens).add_(self._context)
+        for i, layer in enumerate(self._layers):
+            if i:
+                gates = torch.addmm(self._biases[i], self._states[i - 1], layer.weight_ih.t())
+            state = self._states[i]
+            self._states[i] = advance(
+                gates,
+                state,
+                layer.weight_hh,
+                layer.bias_hn,
+                torch.empty_like(state),
+                torch.empty_like(state),
+            )
+        return self._decoder.logits(self._states[-1])
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with ``rows (k,)`` alone, in that order; a row may be named more than once."""
+        self._context = self._context.index_select(0, rows)
+        self._states = [state.index_select(0, rows) for state in self._states]

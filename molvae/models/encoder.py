@@ -1,0 +1,55 @@
+"""The encoder: a molecule's symbols to one feature vector."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from molvae.models.config import ModelConfig
+from molvae.models.packing import Packing
+from molvae.models.parts import embedding
+from molvae.models.recurrence import GRULayer
+
+
+class Encoder(nn.Module):
+    """A GRU over the packed symbols, in both directions if the settings say so.
+
+    Each direction ends at a true end of its row (the backward one starts at the row's last token);
+    the last layer's final states are the features.
+    """
+
+    def __init__(self, config: ModelConfig, vocab_size: int, generator: torch.Generator) -> None:
+        super().__init__()
+        directions = 2 if config.bidirectional else 1
+        self.features = directions * config.encoder_hidden
+        self.embedding = embedding(vocab_size, config.embedding_dim, generator)
+        self.layers = nn.ModuleList()
+        inputs = config.embedding_dim
+        for _ in range(config.encoder_layers):
+            self.layers.append(
+                nn.ModuleList(
+                    GRULayer(inputs, config.encoder_hidden, 0, generator) for _ in range(directions)
+                )
+            )
+            inputs = self.features
+
+    def forward(self, packing: Packing, tokens: Tensor) -> Tensor:
+        """Features ``(b, features)`` in the original row order, for packed ``tokens (n,)``."""
+        vectors = self.embedding.weight
+        finals: list[Tensor] = []
+        states: Tensor | None = None
+        for layer in self.layers:
+            finals, outputs = [], []
+            for direction, gru in enumerate(layer):
+                if states is None:
+                    read = tokens[packing.mirror] if direction else tokens
+                    output, final = gru.from_tokens(packing, read, vectors)
+                else:
+                    read = states[packing.mirror] if direction else states
+                    output, final = gru.from_inputs(packing, read)
+                finals.append(final)
+                outputs.append((output, direction))
+            if layer is not self.layers[-1]:
+                forwards = [o[packing.mirror] if direction else o for o, direction in outputs]
+                states = torch.cat(forwards, 1)
+        return packing.restore(torch.cat(finals, 1))

@@ -1,0 +1,95 @@
+"""The training objective as named terms, each with its raw value and its weight.
+
+For a molecule x with labels y, minimise (in nats per molecule)::
+
+    -log p(x|z)  +  kl_weight * KL(q(z|x) || p(z))  +  property_weight * -log p(y|z)
+
+which for weights of 1 is the negative evidence lower bound of the joint likelihood (Kingma &
+Welling 2014); ``kl_weight`` is the beta of Higgins et al. 2017, raised along a schedule while
+training (Bowman et al. 2016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from molvae.base.records import Record
+
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class ObjectiveConfig(Record):
+    """Weights of the terms, and free bits.
+
+    ``free_bits`` nats of KL cost nothing (Kingma et al. 2016, eq. 15), which keeps the decoder from
+    starving the latent space early on. ``free_bits_per`` "dimension": each latent dimension has
+    that many, its KL averaged over the batch before the hinge; "molecule": each molecule has that
+    many over all dimensions together, and the model may spend them where it likes.
+
+    >>> ObjectiveConfig(kl_weight=0.1, free_bits=0.05).free_bits_per
+    'dimension'
+    """
+
+    kl_weight: NonNegative = 1.0
+    property_weight: NonNegative = 1.0
+    free_bits: NonNegative = 0.0
+    free_bits_per: Literal["dimension", "molecule"] = "dimension"
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One term: ``raw`` its plain value, ``value`` what is minimised (differs by free bits)."""
+
+    raw: Tensor
+    value: Tensor
+    weight: float
+
+
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """The terms of one batch by name (reconstruction, kl, property), and diagnostics beside them.
+
+    ``total`` is the sum of ``weight * value``: what to call ``backward()`` on.
+    """
+
+    terms: Mapping[str, Term]
+    diagnostics: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def total(self) -> Tensor:
+        """The objective, a scalar in nats per molecule."""
+        parts = [term.weight * term.value for term in self.terms.values()]
+        return torch.stack(parts).sum()
+
+    def log(self) -> dict[str, float]:
+        """Everything as plain numbers: ``total``, each term, ``<term>_weight``, diagnostics."""
+        numbers = {"total": self.total.detach(), **self.diagnostics}
+        numbers |= {name: term.raw.detach() for name, term in self.terms.items()}
+        values = torch.stack([value.float() for value in numbers.values()]).tolist()
+        weights = {f"{name}_weight": term.weight for name, term in self.terms.items()}
+        return dict(zip(numbers, values, strict=True)) | weights
+
+
+def kl_term(kl: Tensor, config: ObjectiveConfig, weight: float) -> Term:
+    """The KL term of ``kl (b, d)`` nats per molecule and dimension, with free bits.
+
+    >>> kl = torch.tensor([[0.5, 0.1], [0.7, 0.1]])
+    >>> config = ObjectiveConfig(free_bits=0.2)
+    >>> term = kl_term(kl, config, weight=1.0)
+    >>> round(float(term.raw), 3), round(float(term.value), 3)
+    (0.7, 0.8)
+    """
+    raw = kl.sum(1).mean()
+    if config.free_bits == 0:
+        value = raw
+    elif config.free_bits_per == "dimension":
+        value = kl.mean(0).clamp(min=config.free_bits).sum()
+    else:
+        value = kl.sum(1).clamp(min=config.free_bits).mean()
+    return Term(raw.detach(), value, weight)

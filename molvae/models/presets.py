@@ -1,0 +1,37 @@
+"""Named sizes of the model."""
+
+from __future__ import annotations
+
+from molvae.base.errors import ConfigError
+from molvae.models.config import ModelConfig
+
+PRESETS: dict[str, ModelConfig] = {
+    # For tests: trains in seconds.
+    "tiny": ModelConfig(embedding_dim=16, encoder_hidden=24, latent_dim=8, decoder_hidden=32),
+    # For a demonstration on a laptop's CPU.
+    "small": ModelConfig(encoder_hidden=128, latent_dim=64, decoder_hidden=384),
+    "default": ModelConfig(),
+    # The sizes of MOSES' VAE (Polykovskiy et al. 2020).
+    "moses": ModelConfig(
+        embedding_dim=32,
+        encoder_hidden=256,
+        bidirectional=False,
+        latent_dim=128,
+        decoder_hidden=512,
+        decoder_layers=3,
+    ),
+}
+
+
+def preset(name: str) -> ModelConfig:
+    """The settings called ``name``; raises :class:`ConfigError` for an unknown name.
+
+    >>> preset("default").decoder_hidden
+    512
+    """
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise ConfigError(
+            f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}"
+        ) from None

@@ -1,0 +1,172 @@
+"""Writing molecules from latent vectors: greedy, by chance, or by beam search.
+
+All rows of a batch advance together, one symbol at a time; finished rows leave it now and then, so
+a few long molecules do not hold up the rest. Nothing waits for the device in between: whether rows
+have finished is asked only every few steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from molvae.base.errors import InputError
+from molvae.base.records import Record
+from molvae.base.seeds import derive_seed
+from molvae.models.beam import beam_search
+from molvae.models.choice import RowStreams, narrow
+from molvae.models.decoder import Writer
+from molvae.models.vae import SequenceVAE
+
+_CHECK_EVERY = 4  # steps between two looks at which rows have finished
+_CPU_BATCH, _GPU_BATCH = 512, 8192  # rows at a time; more brings nothing
+
+
+class SamplingOptions(Record):
+    """How to choose each symbol.
+
+    ``strategy`` "sample" draws from the model's distribution with ``temperature`` (below 1:
+    safer), of the ``top_k`` likeliest symbols only, and of the least set that holds ``top_p`` of
+    the probability (nucleus sampling, Holtzman et al. 2020); "greedy" takes the likeliest symbol;
+    "beam" keeps the ``beam_width`` likeliest beginnings. ``max_length`` symbols at most; None: the
+    model's own.
+
+    >>> SamplingOptions(strategy="sample", temperature=0.8).top_k is None
+    True
+    """
+
+    strategy: Literal["greedy", "sample", "beam"] = "sample"
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    top_k: Annotated[int, Field(gt=0)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    beam_width: Annotated[int, Field(gt=0)] = 8
+    max_length: Annotated[int, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        chance = self.top_k is not None or self.top_p is not None or self.temperature != 1
+        if self.strategy != "sample" and chance:
+            raise ValueError(
+                f"temperature, top_k and top_p have no meaning for strategy {self.strategy!r}; "
+                "use strategy 'sample' or leave them out"
+            )
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """On the host: ``ids (n, t)`` int64 symbols without start and end, padded, and ``lengths
+    (n,)``, how many symbols each row has."""
+
+    ids: Tensor
+    lengths: Tensor
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rows(self) -> list[list[int]]:
+        """Each molecule's ids as a list, without padding."""
+        return [
+            row[:length]
+            for row, length in zip(self.ids.tolist(), self.lengths.tolist(), strict=True)
+        ]
+
+
+@torch.inference_mode()
+def generate(
+    model: SequenceVAE,
+    z: Tensor,
+    options: SamplingOptions | None = None,
+    seed: int = 0,
+    first_row: int = 0,
+) -> Sequences:
+    """Write one molecule for each row of ``z (n, d)``.
+
+    Every row has a random stream of its own, named by ``seed`` and ``first_row`` plus its place:
+    what it becomes does not depend on the rows beside it, nor on how many are written at once (but
+    for ties that the rounding of differently shaped matrix products decides). So a part of a large
+    job is the same molecules whoever writes it. Safe to call from several threads with one model.
+
+    A molecule has at least one symbol; start and padding are never written; one that reaches
+    ``max_length`` symbols ends there.
+
+    >>> from molvae.models.presets import preset
+    >>> model = SequenceVAE(preset("tiny"), vocab_size=12, max_length=20)
+    >>> z = model.prior.sample(3, torch.Generator().manual_seed(0))
+    >>> written = generate(model, z, seed=1)
+    >>> len(written), int(written.lengths.max()) <= 20
+    (3, True)
+    """
+    options = options or SamplingOptions()
+    if z.ndim != 2 or z.shape[1] != model.prior.dim:
+        raise InputError(
+            f"z has shape {tuple(z.shape)}, but this model's latent vectors need "
+            f"(n, {model.prior.dim})"
+        )
+    z = z.to(model.device, model.decoder.embedding.weight.dtype)
+    steps = options.max_length or model.max_length
+    size = _CPU_BATCH if z.device.type == "cpu" else _GPU_BATCH
+    if options.strategy == "beam":
+        size = max(1, size // options.beam_width)
+    written = []
+    for start in range(0, len(z), size):
+        part = z[start : start + size]
+        if options.strategy == "beam":
+            written.append(beam_search(model, part, steps, options.beam_width))
+        else:
+            written.append(_write(model, part, options, steps, seed, first_row + start))
+    ids = torch.cat([torch.empty(0, steps, dtype=torch.int64), *(w.cpu() for w in written)])
+    return _trim(ids, model.end_id, model.pad_id)
+
+
+def _write(
+    model: SequenceVAE,
+    z: Tensor,
+    options: SamplingOptions,
+    steps: int,
+    seed: int,
+    first_row: int,
+) -> Tensor:
+    """Symbols (b, steps) with the end where it was written and padding after it."""
+    b, device = len(z), z.device
+    ids = torch.full((b, steps), model.pad_id, dtype=torch.int64, device=device)
+    writer = Writer(model.decoder, z)
+    streams = None
+    if options.strategy == "sample":
+        streams = RowStreams(derive_seed(seed, "symbols"), first_row, b, device)
+    place = torch.arange(b, device=device)  # where each row that still goes on belongs
+    tokens = torch.full((b,), model.start_id, dtype=torch.int64, device=device)
+    done = torch.zeros(b, dtype=torch.bool, device=device)
+    banned = torch.tensor([model.pad_id, model.start_id, model.end_id], device=device)
+    for step in range(steps):
+        logits = writer.write(tokens)
+        logits.index_fill_(1, banned if step == 0 else banned[:2], -torch.inf)
+        if streams is None:
+            tokens = logits.argmax(1)
+        else:
+            narrow(logits, options.temperature, options.top_k, options.top_p)
+            tokens = streams.choose(logits, step)
+        tokens.masked_fill_(done, model.pad_id)
+        ids[place, step] = tokens
+        done |= tokens == model.end_id
+        if step % _CHECK_EVERY == _CHECK_EVERY - 1:
+            alive = (~done).nonzero().squeeze(1)
+            if len(alive) == 0:
+                break
+            if len(alive) < len(done):
+                writer.keep(alive)
+                place, tokens, done = place[alive], tokens[alive], done[alive]
+                if streams is not None:
+                    streams.keep(alive)
+    return ids
+
+
+def _trim(ids: Tensor, end_id: int, pad_id: int) -> Sequences:
+    symbols = (ids != end_id) & (ids != pad_id)
+    lengths = symbols.sum(1)
+    longest = int(lengths.max()) if len(lengths) else 0
+    return Sequences(ids.masked_fill(~symbols, pad_id)[:, :longest].contiguous(), lengths)

@@ -1,0 +1,175 @@
+"""The sequence VAE: q(z|x), p(z), p(x|z) and p(y|z) put together."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from molvae.base.errors import InputError
+from molvae.models.batch import Batch
+from molvae.models.bottleneck import GaussianBottleneck, Posterior
+from molvae.models.config import ModelConfig
+from molvae.models.decoder import Decoder
+from molvae.models.encoder import Encoder
+from molvae.models.heads import Prediction, PropertyHead
+from molvae.models.objective import ObjectiveConfig, Term, Terms, kl_term
+from molvae.models.packing import Packing
+from molvae.models.parts import normal, uniform
+from molvae.models.prior import StandardNormal
+
+
+class SequenceVAE(nn.Module):
+    """A variational autoencoder over sequences of symbols (Bowman et al. 2016; for molecules
+    Gómez-Bombarelli et al. 2018), with a property head.
+
+    Args:
+        config: the sizes of the parts.
+        vocab_size: the number of symbols ``v``, padding, start and end included.
+        max_length: the most symbols a molecule may have, without start and end.
+        seed: determines the initial weights.
+
+    A row of tokens is ``[start, symbols..., end, padding...]``. The encoder reads the symbols and
+    the end; the decoder sees start and the symbols and predicts the symbols and the end.
+
+    >>> from molvae.models.presets import preset
+    >>> model = SequenceVAE(preset("tiny"), vocab_size=12, max_length=20)
+    >>> batch = Batch.collate([[5, 6, 7], [8]])
+    >>> model.encode(batch.tokens, batch.lengths).mean.shape
+    torch.Size([2, 8])
+    >>> terms = model.losses(batch, ObjectiveConfig(), torch.Generator().manual_seed(0))
+    >>> sorted(terms.terms)
+    ['kl', 'reconstruction']
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        vocab_size: int,
+        max_length: int,
+        pad_id: int = 0,
+        start_id: int = 1,
+        end_id: int = 2,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.vocab_size, self.max_length = vocab_size, max_length
+        self.pad_id, self.start_id, self.end_id = pad_id, start_id, end_id
+        generator = torch.Generator().manual_seed(seed)
+        self.encoder = Encoder(config, vocab_size, generator)
+        self.bottleneck = GaussianBottleneck(
+            self.encoder.features, config.latent_dim, config.min_std, generator
+        )
+        self.prior = StandardNormal(config.latent_dim)
+        self.decoder = Decoder(config, vocab_size, generator)
+        self.head = (
+            None if config.head is None else PropertyHead(config.latent_dim, config.head, generator)
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.decoder.embedding.weight.device
+
+    def encode(self, tokens: Tensor, lengths: Tensor) -> Posterior:
+        """q(z|x), mean and log-variance ``(b, d)``, for ``tokens (b, t)``, ``lengths (b,)``."""
+        packing = self._packing(lengths)
+        return self._posterior(packing, packing.pack(tokens[:, 1:]))
+
+    def logits(self, tokens: Tensor, lengths: Tensor, z: Tensor) -> Tensor:
+        """Logits ``(b, t - 1, v)`` for ``tokens[:, 1:]`` given what stands before and ``z (b, d)``.
+
+        Zeros beyond each row's end; ``t`` is the longest row's length.
+        """
+        packing = self._packing(lengths)
+        return packing.unpack(self.decoder(packing, packing.pack(tokens), z))
+
+    def log_likelihood(self, tokens: Tensor, lengths: Tensor, z: Tensor) -> Tensor:
+        """log p(x|z) in nats per molecule, ``(b,)``, for ``z (b, d)``."""
+        packing = self._packing(lengths)
+        nats = self._token_nats(packing, packing.pack(tokens), packing.pack(tokens[:, 1:]), z)[0]
+        return -packing.sum_rows(nats)
+
+    def elbo(self, tokens: Tensor, lengths: Tensor, noise: Tensor) -> Tensor:
+        """The evidence lower bound on log p(x) in nats per molecule, ``(b,)``.
+
+        ``noise (s, b, d)`` standard normal: the reconstruction is averaged over ``s`` draws of z;
+        the KL is exact.
+        """
+        posterior = self.encode(tokens, lengths)
+        draws = [self.log_likelihood(tokens, lengths, posterior.sample(e)) for e in noise]
+        return torch.stack(draws).mean(0) - posterior.kl().sum(1)
+
+    def losses(
+        self,
+        batch: Batch,
+        objective: ObjectiveConfig,
+        generator: torch.Generator,
+        kl_weight: float | None = None,
+    ) -> Terms:
+        """The objective's terms on a batch: reconstruction, kl, and property with labels and head.
+
+        All randomness (noise of z, token dropout) is drawn from ``generator``. ``kl_weight``
+        replaces the objective's at this step of a schedule. Diagnostics: ``nats_per_token`` and
+        ``token_accuracy``.
+        """
+        packing = self._packing(batch.lengths)
+        symbols = packing.pack(batch.tokens[:, 1:])
+        posterior = self._posterior(packing, symbols)
+        z = posterior.sample(normal(tuple(posterior.mean.shape), generator, posterior.mean))
+
+        seen = self._blank(packing, packing.pack(batch.tokens), generator)
+        nats, correct = self._token_nats(packing, seen, symbols, z)
+        reconstruction = nats.sum() / len(batch)
+
+        weight = objective.kl_weight if kl_weight is None else kl_weight
+        terms = {
+            "reconstruction": Term(reconstruction.detach(), reconstruction, 1.0),
+            "kl": kl_term(posterior.kl(), objective, weight),
+        }
+        if self.head is not None and batch.labels is not None:
+            property_nats = self.head.negative_log_likelihood(z, batch.labels).sum() / len(batch)
+            terms["property"] = Term(
+                property_nats.detach(), property_nats, objective.property_weight
+            )
+        return Terms(
+            terms,
+            {"nats_per_token": nats.detach().mean(), "token_accuracy": correct.float().mean()},
+        )
+
+    def predict(self, z: Tensor) -> Prediction:
+        """The properties of ``z (n, d)``; raises :class:`InputError` without a property head."""
+        if self.head is None:
+            raise InputError("this model has no property head; train one with labels")
+        return self.head.predict(z)
+
+    def fit_scaling(self, labels: np.ndarray | Tensor) -> None:
+        """Set the property head's label scales from training ``labels (n, p)``."""
+        if self.head is not None:
+            self.head.fit_scaling(labels)
+
+    def _packing(self, lengths: Tensor) -> Packing:
+        return Packing.of(lengths - 1, self.device)
+
+    def _posterior(self, packing: Packing, symbols: Tensor) -> Posterior:
+        posterior: Posterior = self.bottleneck(self.encoder(packing, symbols))
+        return posterior
+
+    def _blank(self, packing: Packing, tokens: Tensor, generator: torch.Generator) -> Tensor:
+        """Token dropout (Bowman et al. 2016, section 3.1): hide a share of what the decoder sees,
+        so that it must ask z. The start stays; a hidden symbol becomes padding."""
+        if self.config.token_dropout == 0:
+            return tokens
+        hidden = uniform((packing.size,), generator, tokens.device) < self.config.token_dropout
+        hidden[: packing.counts[0]] = False
+        return tokens.masked_fill(hidden, self.pad_id)
+
+    def _token_nats(
+        self, packing: Packing, seen: Tensor, symbols: Tensor, z: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """-log p of each packed symbol (n,), and whether it was the likeliest (n,)."""
+        logits = self.decoder(packing, seen, z)
+        nats = functional.cross_entropy(logits, symbols, reduction="none")
+        return nats, logits.detach().argmax(1) == symbols
