@@ -40,6 +40,7 @@ def make_card(wheel: Path, **changes: object) -> DatasetCard:
     member = {
         "path": "toy/mols.smi",
         "file": "mols.smi",
+        "rows": 3,
         "size": len(CONTENT),
         "sha256": hashlib.sha256(CONTENT).hexdigest(),
         **changes,

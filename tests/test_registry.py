@@ -43,6 +43,7 @@ def test_every_fetched_file_is_pinned_twice_and_stays_inside_the_cache(entry: Da
     for pin in (entry.wheel, *entry.members):
         assert re.fullmatch(r"[0-9a-f]{64}", pin.sha256)
         assert pin.size > 0
+    assert sum(member.rows for member in entry.members) == entry.rows
     for member in entry.members:
         assert Path(member.file).name == member.file
 

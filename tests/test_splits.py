@@ -84,7 +84,7 @@ def test_tiny_sets_keep_something_to_train_on(n: int):
 
 def test_given_parts_stand_and_validation_comes_out_of_training():
     given_parts = np.array([TRAIN] * 800 + [TEST] * 200, dtype=np.uint8)
-    parts = split_given(given_parts, KEYS, SplitOptions(method="column", validation=0.1))
+    parts = split_given(given_parts, KEYS, SplitOptions(validation=0.1))
     assert sizes(parts) == [720, 80, 200]
     assert (parts[800:] == TEST).all()
     given_parts[0] = VALIDATION

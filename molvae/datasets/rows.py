@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from molvae.base.errors import InputError
+from molvae.datasets.splits import part_of_word
 
 SMILES_NAMES = (
     "smiles",
@@ -143,13 +144,19 @@ def find_column(header: Sequence[str], wanted: str, where: str) -> int:
 
 
 class Labels:
-    """Reads the label cells of row after row, and notices a column that holds only text."""
+    """Reads the label cells of row after row, and notices a column that holds only text.
 
-    def __init__(self, names: Sequence[str], where: str) -> None:
+    ``split_column`` is read beside the numbers: its train, validation and test words are the
+    label of its name as 0, 1 and 2.
+    """
+
+    def __init__(self, names: Sequence[str], where: str, split_column: str | None = None) -> None:
+        names = [*names, *([] if split_column is None else [split_column])]
         repeated = {name for name in names if list(names).count(name) > 1}
         if repeated:
             raise InputError(f"label {_quoted(min(repeated))} is asked for twice; name it once")
         self.names = tuple(names)
+        self._split_column = split_column
         self._where = where
         self._numbers = [0] * len(self.names)
         self._texts = [0] * len(self.names)
@@ -168,12 +175,14 @@ class Labels:
         values: dict[str, float] = {}
         problem = None
         for place, (name, cell) in enumerate(zip(self.names, cells, strict=True)):
-            value = label_value(cell)
+            is_split = name == self._split_column
+            value = _part_value(cell) if is_split else label_value(cell)
             if value is None:
                 value = math.nan
                 self._texts[place] += 1
                 self._sample[place] = str(cell).strip()
-                problem = problem or f"label {name} is not a number ({_quoted(cell)})"
+                fault = "no part of a split" if is_split else f"label {name} is not a number"
+                problem = problem or f"{fault} ({_quoted(cell)})"
                 if self._texts[place] == _TEXT_ROWS:
                     self._refuse_text(place)
             elif not math.isnan(value):
@@ -188,6 +197,11 @@ class Labels:
 
     def _refuse_text(self, place: int) -> None:
         if self._texts[place] and not self._numbers[place]:
+            if self.names[place] == self._split_column:
+                raise InputError(
+                    f"{self._where}: split column {_quoted(self.names[place])} holds words such "
+                    f"as {_quoted(self._sample[place])}; it needs train, validation and test"
+                )
             raise InputError(
                 f"{self._where}: label column {_quoted(self.names[place])} holds text such as "
                 f"{_quoted(self._sample[place])} and no numbers; choose a numeric column"
@@ -214,6 +228,17 @@ def label_value(cell: Any) -> float | None:
         except (TypeError, ValueError):
             return None
     return None if math.isinf(value) else value
+
+
+def _part_value(cell: Any) -> float | None:
+    """A cell of a split column as 0, 1 or 2, NaN if it is missing, None if it is no part."""
+    text = "" if cell is None else str(cell).strip()
+    if text.lower() in MISSING:
+        return math.nan
+    try:
+        return float(part_of_word(text))
+    except InputError:
+        return None
 
 
 def smiles_problem(smiles: str) -> str | None:

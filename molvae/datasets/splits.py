@@ -1,4 +1,4 @@
-"""Training, validation and test parts: at random, by scaffold, or from a column; seeded.
+"""Training, validation and test parts: at random, by scaffold, or as the source says; seeded.
 
 A split is decided by 64-bit keys, one per molecule: a hash of its canonical SMILES (random) or of
 its scaffold (scaffold), mixed with the seed. The parts are cut where the sorted keys reach the
@@ -33,19 +33,18 @@ _WORDS = {
 class SplitOptions(Record):
     """How molecules are divided; ``validation`` and ``test`` are shares of all molecules.
 
-    With ``method="column"`` the source says the part of each row (``column`` names the column of
-    train/validation/test words); where it has no validation rows, the share ``validation`` of the
-    training rows is set aside for it at random.
+    ``auto`` is ``given`` where the source says the part of its rows (a column of words, or files
+    for each part) and ``random`` elsewhere. Where a given split has no validation rows, the share
+    ``validation`` of the training rows is set aside for it at random.
 
     >>> SplitOptions(method="scaffold", test=0.1).test
     0.1
     """
 
-    method: Literal["random", "scaffold", "column"] = "random"
+    method: Literal["auto", "random", "scaffold", "given"] = "auto"
     validation: float = 0.05
     test: float = 0.05
     seed: int = 0
-    column: str | None = None
 
     @model_validator(mode="after")
     def _check(self) -> SplitOptions:
