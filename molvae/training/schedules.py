@@ -15,35 +15,29 @@ from pydantic import Field
 from molvae.base.records import Record
 
 
-class KLSchedule(Record):
-    """How the weight of the KL term rises to its target.
+class ScheduleConfig(Record):
+    """How the KL weight and the learning rate change over a run.
 
-    ``weight`` is the target, beta of the beta-VAE. ``delay`` is the fraction of the run for which
-    it stays at the start of its rise. ``rise`` is the fraction of the run that the rise takes; of
-    each cycle for ``cyclical``, which runs through ``cycles`` of them.
+    ``kl`` is the way in which the KL weight rises to its target. ``kl_delay`` is the fraction of
+    the run for which it stays at the start of its rise; ``kl_rise`` the fraction of the run that
+    the rise takes, or the fraction of each of the ``kl_cycles`` cycles. The learning rate rises
+    over ``warmup_steps`` steps and decays to ``final_rate`` times its peak.
     """
 
-    kind: Literal["constant", "linear", "sigmoid", "cyclical"] = "linear"
-    weight: float = Field(default=1.0, ge=0)
-    rise: float = Field(default=0.25, gt=0, le=1)
-    delay: float = Field(default=0.0, ge=0, lt=1)
-    cycles: int = Field(default=4, ge=1)
-
-
-class LearningRate(Record):
-    """Peak learning rate, linear warm-up in optimiser steps, and the decay after it."""
-
-    peak: float = Field(default=1e-3, gt=0)
+    kl: Literal["constant", "linear", "sigmoid", "cyclical"] = "linear"
+    kl_rise: float = Field(default=0.25, gt=0, le=1)
+    kl_delay: float = Field(default=0.0, ge=0, lt=1)
+    kl_cycles: int = Field(default=4, ge=1)
     warmup_steps: int = Field(default=100, ge=0)
     decay: Literal["constant", "cosine"] = "cosine"
-    final: float = Field(default=0.02, ge=0, le=1, description="last rate over peak")
+    final_rate: float = Field(default=0.02, ge=0, le=1)
 
 
-def kl_weight(schedule: KLSchedule, fraction: float) -> float:
-    r"""The weight of the KL term at ``fraction`` of the run, between 0 and ``schedule.weight``.
+def kl_weight(schedule: ScheduleConfig, target: float, fraction: float) -> float:
+    r"""The weight of the KL term at ``fraction`` of the run, between 0 and ``target``.
 
     With :math:`u = \mathrm{clip}((t - \mathrm{delay}) / \mathrm{rise}, 0, 1)`, the weight is
-    :math:`\beta` times
+    the target (the beta of a beta-VAE) times
 
     * constant: :math:`1`
     * linear: :math:`u` (Bowman et al. 2016)
@@ -52,40 +46,40 @@ def kl_weight(schedule: KLSchedule, fraction: float) -> float:
       cycles over the part :math:`t' = (t - \mathrm{delay}) / (1 - \mathrm{delay})` that follows
       the delay, and 1 at the end of the run (Fu et al. 2019, arXiv:1903.10145)
 
-    >>> kl_weight(KLSchedule(kind="linear", weight=0.5, rise=0.2), 0.1)
+    >>> kl_weight(ScheduleConfig(kl="linear", kl_rise=0.2), target=0.5, fraction=0.1)
     0.25
-    >>> kl_weight(KLSchedule(kind="cyclical", cycles=4, rise=0.5), 0.3125)
+    >>> kl_weight(ScheduleConfig(kl="cyclical", kl_rise=0.5), target=1.0, fraction=0.3125)
     0.5
     """
-    if schedule.kind == "constant":
-        return schedule.weight
-    if schedule.kind == "cyclical":
-        behind = max(0.0, (fraction - schedule.delay) / (1 - schedule.delay))
-        place = behind * schedule.cycles % 1.0 if behind < 1 else 1.0
-        return schedule.weight * min(1.0, place / schedule.rise)
-    part = min(1.0, max(0.0, (fraction - schedule.delay) / schedule.rise))
-    if schedule.kind == "sigmoid":
+    if schedule.kl == "constant":
+        return target
+    if schedule.kl == "cyclical":
+        behind = max(0.0, (fraction - schedule.kl_delay) / (1 - schedule.kl_delay))
+        place = behind * schedule.kl_cycles % 1.0 if behind < 1 else 1.0
+        return target * min(1.0, place / schedule.kl_rise)
+    part = min(1.0, max(0.0, (fraction - schedule.kl_delay) / schedule.kl_rise))
+    if schedule.kl == "sigmoid":
         low, high = _sigmoid(-6.0), _sigmoid(6.0)
         part = (_sigmoid(12 * part - 6) - low) / (high - low)
-    return schedule.weight * part
+    return target * part
 
 
-def learning_rate(schedule: LearningRate, step: int, fraction: float) -> float:
+def learning_rate(schedule: ScheduleConfig, peak: float, step: int, fraction: float) -> float:
     r"""The learning rate of optimiser step ``step`` (from 0) at ``fraction`` of the run.
 
     .. math:: \eta = \eta_{peak} \min(1, (s + 1) / W) \, (f + (1 - f) (1 + \cos \pi t) / 2)
 
-    with :math:`W` warm-up steps and :math:`f` the final fraction; without decay :math:`f = 1`
+    with :math:`W` warm-up steps and :math:`f` the final rate; without decay :math:`f = 1`
     (Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts).
 
-    >>> learning_rate(LearningRate(peak=0.01, warmup_steps=10), step=4, fraction=0.0)
+    >>> learning_rate(ScheduleConfig(warmup_steps=10), peak=0.01, step=4, fraction=0.0)
     0.005
     """
     warm = min(1.0, (step + 1) / schedule.warmup_steps) if schedule.warmup_steps else 1.0
     if schedule.decay == "constant":
-        return schedule.peak * warm
+        return peak * warm
     cosine = (1 + math.cos(math.pi * min(1.0, fraction))) / 2
-    return schedule.peak * warm * (schedule.final + (1 - schedule.final) * cosine)
+    return peak * warm * (schedule.final_rate + (1 - schedule.final_rate) * cosine)
 
 
 def _sigmoid(x: float) -> float:

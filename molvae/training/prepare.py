@@ -1,0 +1,156 @@
+"""From a corpus, settings and perhaps a model to start from, to everything that a run works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from molvae.base.errors import ConfigError, InputError
+from molvae.base.seeds import derive_seed
+from molvae.chem.tokenizer import Tokenizer
+from molvae.datasets.corpus import Corpus
+from molvae.models.config import HeadConfig, ModelConfig, Target
+from molvae.models.vae import SequenceVAE
+from molvae.training.batches import Molecules
+from molvae.training.checkpoint import Loaded, build_model
+from molvae.training.config import TrainConfig
+from molvae.training.vocabulary import (
+    Vocabulary,
+    extend_rows,
+    match_vocabulary,
+    own_vocabulary,
+)
+from molvae.training.weights import get_weights, set_weights
+
+ADJUSTABLE = frozenset({"head", "token_dropout", "min_std"})
+"""What fine-tuning may change about a model; all else is fixed by its weights."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run before its first step; ``config`` is resolved: the model section says all."""
+
+    config: TrainConfig
+    model: SequenceVAE
+    tokenizer: Tokenizer
+    molecules: Molecules
+    train: np.ndarray
+    validation: np.ndarray
+
+
+def prepare(
+    corpus: Corpus,
+    config: TrainConfig,
+    start: Loaded | None = None,
+    tokenizer: Tokenizer | None = None,
+) -> Prepared:
+    """Resolve the settings against the corpus and make the model: new, or from ``start``.
+
+    ``tokenizer`` is the model's where it is settled already: that of ``start``, or of a run that is
+    resumed; a new model takes that of the corpus.
+    """
+    tokenizer = start.tokenizer if start else tokenizer
+    if tokenizer is None:
+        vocabulary = own_vocabulary(corpus)
+    else:
+        vocabulary = match_vocabulary(corpus, tokenizer, config.data.new_symbols)
+    sizes = _sizes_of_start(config.model, start.model.config) if start else config.model
+    head = resolve_head(corpus, config.data.labels, sizes.head)
+    config = config.model_copy(update={"model": sizes.model_copy(update={"head": head})})
+    molecules = molecules_of(corpus, vocabulary, head)
+    train = _usable(corpus, vocabulary, "train")
+    validation = _usable(corpus, vocabulary, "validation")
+    if len(train) == 0:
+        raise InputError("there are no molecules to train on: the train part is empty")
+    model = build_model(config, vocabulary.tokenizer, derive_seed(config.run.seed, "weights"))
+    same_head = start is not None and head == start.model.config.head
+    if head is not None and not same_head:
+        model.fit_scaling(molecules.labels[train])
+    if start is not None:
+        adopt(start, model, vocabulary.tokenizer, keep_head=same_head)
+    return Prepared(config, model, vocabulary.tokenizer, molecules, train, validation)
+
+
+def molecules_of(corpus: Corpus, vocabulary: Vocabulary, head: HeadConfig | None) -> Molecules:
+    """The corpus with the ids of the vocabulary and the label columns of the head, in its order."""
+    names = [target.name for target in head.targets] if head else []
+    columns = [_column(corpus, name) for name in names]
+    return Molecules(
+        tokens=corpus.tokens,
+        offsets=np.asarray(corpus.offsets),
+        labels=np.asarray(corpus.labels)[:, columns].astype(np.float32, copy=False),
+        ids=vocabulary.ids,
+        pad_id=vocabulary.tokenizer.pad_id,
+        start_id=vocabulary.tokenizer.start_id,
+        end_id=vocabulary.tokenizer.end_id,
+    )
+
+
+def resolve_head(
+    corpus: Corpus, labels: tuple[str, ...] | None, head: HeadConfig | None
+) -> HeadConfig | None:
+    """The head for the wanted labels: that of the settings where it predicts just these.
+
+    ``labels`` None takes the head as it is; no names mean no head. Kinds are seen from the values:
+    labels of 0 and 1 only are a class.
+    """
+    if labels is None:
+        for target in head.targets if head else ():
+            _column(corpus, target.name)
+        return head
+    if not labels:
+        return None
+    if head is not None and tuple(target.name for target in head.targets) == labels:
+        return head
+    if len(set(labels)) < len(labels):
+        raise ConfigError("data.labels names a label twice; name each once")
+    targets = tuple(Target(name=name, kind=_kind(corpus, name)) for name in labels)
+    return head.model_copy(update={"targets": targets}) if head else HeadConfig(targets=targets)
+
+
+def adopt(start: Loaded, model: SequenceVAE, tokenizer: Tokenizer, *, keep_head: bool) -> None:
+    """Copy the weights of ``start`` into ``model``, whose ``tokenizer`` may know more symbols.
+
+    Without ``keep_head`` the head of ``model``, if it has one, stays as it is.
+    """
+    weights = get_weights(start.model)
+    if not keep_head:
+        heads = {k: v for k, v in get_weights(model).items() if k.startswith("head.")}
+        weights = {k: v for k, v in weights.items() if not k.startswith("head.")} | heads
+    if tokenizer.vocab_size != start.tokenizer.vocab_size:
+        weights = extend_rows(weights, model, start.tokenizer, tokenizer)
+    set_weights(model, weights)
+
+
+def _sizes_of_start(wanted: ModelConfig, start: ModelConfig) -> ModelConfig:
+    changes = {name: getattr(wanted, name) for name in wanted.model_fields_set}
+    for name, value in changes.items():
+        if name not in ADJUSTABLE and value != getattr(start, name):
+            raise ConfigError(
+                f"model.{name} is {value} but that of the model to start from is "
+                f"{getattr(start, name)}; leave it out"
+            )
+    return start.model_copy(update={k: v for k, v in changes.items() if k in ADJUSTABLE})
+
+
+def _usable(corpus: Corpus, vocabulary: Vocabulary, part: str) -> np.ndarray:
+    rows = corpus.indices(part)
+    return rows[vocabulary.usable[rows]]
+
+
+def _column(corpus: Corpus, name: str) -> int:
+    names = list(corpus.label_names)
+    if name not in names:
+        raise InputError(
+            f"the corpus has no label {name!r} for the property head; it has "
+            f"{', '.join(names) or 'none'}; set data.labels to those wanted, or to [] for no head"
+        )
+    return names.index(name)
+
+
+def _kind(corpus: Corpus, name: str) -> Literal["regression", "classification"]:
+    values = np.asarray(corpus.labels[:, _column(corpus, name)])
+    known = np.unique(values[~np.isnan(values)])
+    return "classification" if known.tolist() == [0.0, 1.0] else "regression"

@@ -1,0 +1,37 @@
+"""A module's weights by name, each once, also where two places share one (tied embeddings)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+
+def get_weights(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters and saved buffers of ``module`` by name; a shared parameter appears once.
+
+    >>> sorted(get_weights(nn.Linear(2, 1)))
+    ['bias', 'weight']
+    """
+    parameters = dict(module.named_parameters())
+    every_name = dict(module.named_parameters(remove_duplicate=False))
+    buffers = {k: v for k, v in module.state_dict().items() if k not in every_name}
+    return {name: value.detach() for name, value in {**parameters, **buffers}.items()}
+
+
+@torch.no_grad()
+def set_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Copy ``weights`` into ``module``; names and shapes must be exactly those it has.
+
+    Raises ``KeyError`` naming a weight that is missing, superfluous or of another shape.
+    """
+    own = get_weights(module)
+    for name in own.keys() ^ weights.keys():
+        raise KeyError(f"weight {name!r} is {'missing' if name in own else 'not of this model'}")
+    for name, value in own.items():
+        if value.shape != weights[name].shape:
+            found, wanted = tuple(weights[name].shape), tuple(value.shape)
+            raise KeyError(f"weight {name!r} has the shape {found}, not {wanted}")
+    for name, value in own.items():
+        value.copy_(weights[name])
