@@ -1,2 +1,63 @@
-def decode() -> None:
-    """To come."""
+"""``molvae decode``: latent vectors to molecules."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from molvae.cli.common import Assignments, ConfigFile, Device, Output, Quiet, Seed, settings
+from molvae.cli.flags import BeamWidth, Model, Sane, Strategy, Temperature, TopK, TopP
+
+
+def decode(
+    model: Model,
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="Latents: .npy, or .csv .tsv .parquet with columns z0, z1, ...; - reads CSV.",
+        ),
+    ],
+    output: Output = None,
+    strategy: Strategy = None,
+    temperature: Temperature = None,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    beam_width: BeamWidth = None,
+    sane: Sane = None,
+    seed: Seed = None,
+    device: Device = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write the molecule of each latent vector as canonical SMILES, greedily by default.
+
+    One row for each row read; what cannot be decoded is blank, with the reason on standard error.
+    """
+    from molvae.cli.molecules import tell_reasons
+    from molvae.cli.settings import DecodeSettings
+    from molvae.datasets.writers import write_table
+    from molvae.generator import load, strategy_of
+    from molvae.latent.files import read_latents
+
+    chosen = settings(
+        DecodeSettings,
+        config,
+        assignments,
+        strategy=strategy,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        beam_width=beam_width,
+        sane=sane,
+        seed=seed,
+        device=device,
+    )
+    z = read_latents(file)
+    smiles, reasons = load(model, chosen.device).decode_with_reasons(
+        z, seed=chosen.seed, sane=chosen.sane, **strategy_of(chosen)
+    )
+    write_table(output or "-", {"smiles": smiles})
+    tell_reasons(reasons, "decoded", range(1, len(z) + 1), quiet=quiet)

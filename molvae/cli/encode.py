@@ -1,2 +1,32 @@
-def encode() -> None:
-    """To come."""
+"""``molvae encode``: molecules to latent vectors."""
+
+from __future__ import annotations
+
+from molvae.cli.common import Assignments, ConfigFile, Device, Output, Quiet, settings
+from molvae.cli.flags import Model, Molecules, SmilesColumn
+
+
+def encode(
+    model: Model,
+    file: Molecules,
+    output: Output = None,
+    smiles_column: SmilesColumn = None,
+    device: Device = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write the latent vector of each molecule: a table with columns z0, z1, ..., or .npy.
+
+    One row for each row read; what cannot be encoded is blank, with the reason on standard error.
+    """
+    from molvae.cli.molecules import read_table
+    from molvae.cli.settings import ReadSettings
+    from molvae.generator import load
+    from molvae.latent.files import write_latents
+
+    chosen = settings(ReadSettings, config, assignments, smiles_column=smiles_column, device=device)
+    table = read_table(file, chosen.smiles_column)
+    found = load(model, chosen.device).posterior(table.smiles)
+    write_latents(output or "-", found.mean, table.columns)
+    table.tell(found.reasons, "encoded", quiet)

@@ -1,2 +1,48 @@
-def predict() -> None:
-    """To come."""
+"""``molvae predict``: properties from the model's head."""
+
+from __future__ import annotations
+
+from molvae.cli.common import (
+    AsJson,
+    Assignments,
+    ConfigFile,
+    Device,
+    Output,
+    Quiet,
+    print_json,
+    settings,
+)
+from molvae.cli.flags import Model, Molecules, SmilesColumn
+
+
+def predict(
+    model: Model,
+    file: Molecules,
+    output: Output = None,
+    smiles_column: SmilesColumn = None,
+    device: Device = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the predicted properties of each molecule, in the units of the labels.
+
+    A measured quantity NAME has the column NAME and its standard deviation NAME_std, a class the
+    probability of 1. What cannot be encoded is blank, with the reason on standard error.
+    """
+    from molvae.cli.molecules import read_table
+    from molvae.cli.settings import ReadSettings
+    from molvae.datasets.writers import write_table
+    from molvae.generator import load
+
+    chosen = settings(ReadSettings, config, assignments, smiles_column=smiles_column, device=device)
+    table = read_table(file, chosen.smiles_column)
+    generator = load(model, chosen.device)
+    found = generator.posterior(table.smiles)
+    columns = {**table.columns, **generator.predict(found.mean)}
+    if output or not as_json:
+        write_table(output or "-", columns)
+    if as_json:
+        print_json(columns)
+    table.tell(found.reasons, "encoded", quiet)

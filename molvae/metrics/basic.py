@@ -7,7 +7,7 @@ where there is no molecule. Canonical SMILES are identity.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 
 def validity(smiles: Sequence[str | None]) -> float:
@@ -29,14 +29,16 @@ def uniqueness(smiles: Iterable[str | None]) -> float:
     return _share(len(set(molecules)), len(molecules))
 
 
-def novelty(smiles: Iterable[str | None], known: Collection[str]) -> float:
-    """The share of the distinct molecules that ``known`` (canonical SMILES) does not hold.
+def novelty(smiles: Iterable[str | None], known: Iterable[str]) -> float:
+    """The share of the distinct molecules that are not among ``known`` (canonical SMILES).
 
-    >>> novelty(["CCO", "C", None], known={"C"})
+    ``known`` is read once and not kept, so it may be a stream of any length.
+
+    >>> novelty(["CCO", "C", None], known=["C", "CC"])
     0.5
     """
     distinct = {s for s in smiles if s is not None}
-    return _share(len(distinct.difference(known)), len(distinct))
+    return _share(len(distinct) - len(distinct.intersection(known)), len(distinct))
 
 
 def _share(count: int, total: int) -> float:

@@ -1,0 +1,21 @@
+"""Molecules by the million: drawn in numbered blocks, by any number of processes, resumable.
+
+The job is cut into blocks of a fixed number of draws. Block ``b`` depends on the model, the options
+and ``b`` alone, is computed by one process on one thread, and blocks are joined in order; so the
+molecules are the same whatever the number of processes, and also when the job was interrupted.
+"""
+
+from molvae.bulk.blocks import Block, blocks, collect, draw_block
+from molvae.bulk.options import BulkOptions, Condition
+from molvae.bulk.shards import BulkSummary, generate_shards
+
+__all__ = [
+    "Block",
+    "BulkOptions",
+    "BulkSummary",
+    "Condition",
+    "blocks",
+    "collect",
+    "draw_block",
+    "generate_shards",
+]

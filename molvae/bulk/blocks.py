@@ -1,0 +1,165 @@
+"""Blocks of draws: each depends on the model, the options and its number alone."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from molvae.base.errors import ModelError
+from molvae.base.parallel import default_workers, ordered_map
+from molvae.base.progress import Progress
+from molvae.base.seeds import derive_seed
+from molvae.bulk.options import BulkOptions
+from molvae.bulk.seen import Seen
+from molvae.chem.properties import compute
+from molvae.generator import Generator, strategy_of
+
+BARREN_BLOCKS = 3
+
+
+@dataclass
+class Block:
+    """The molecules of one block that were kept, their properties ``(n, k)``, and the rest."""
+
+    smiles: list[str]
+    values: np.ndarray
+    drawn: int
+    rejected: Counter[str] = field(default_factory=Counter)
+    """How many were turned down, by reason."""
+
+    def take(self, rows: np.ndarray) -> Block:
+        """The same with some of its molecules."""
+        smiles = [self.smiles[i] for i in rows]
+        return Block(smiles, self.values[rows], self.drawn, self.rejected)
+
+
+def draw_block(generator: Generator, options: BulkOptions, number: int) -> Block:
+    """Draw and filter one block; each of its molecules once, where ``unique``."""
+    draws = options.draws_per_block()
+    z = generator.sample_prior(draws, derive_seed(options.seed, "latents", number))
+    smiles, reasons = generator.decode_with_reasons(
+        z,
+        seed=derive_seed(options.seed, "symbols", number),
+        sane=options.sane,
+        **strategy_of(options),
+    )
+    rejected = Counter(reason.partition(" (")[0] for reason in reasons if reason is not None)
+    found = [s for s in smiles if s is not None]
+    if options.unique:
+        distinct = list(dict.fromkeys(found))
+        rejected["repeated"] += len(found) - len(distinct)
+        found = distinct
+    values = compute(found, options.columns(), progress=False)
+    kept = np.ones(len(found), dtype=bool)
+    for condition in options.conditions():
+        met = condition.met(values[:, options.columns().index(condition.name)])
+        rejected[f"not {condition}"] += int((kept & ~met).sum())
+        kept &= met
+    return Block(found, values, draws, +rejected).take(np.flatnonzero(kept))
+
+
+def blocks(
+    generator: Generator,
+    options: BulkOptions,
+    *,
+    first: int = 0,
+    workers: int | None = 1,
+    seen: Seen | None = None,
+) -> Iterator[Block]:
+    """The blocks from ``first`` on, in order and without end, computed by ``workers`` processes.
+
+    What is already among ``seen`` is left out, and what comes is added to it. Raises
+    :class:`ModelError` after ``3`` blocks in a row of which less than a hundredth is left.
+    """
+    seen = Seen() if seen is None else seen
+    workers = default_workers() if workers is None else workers
+    barren = 0
+    for block in _drawn(generator, options, first, workers):
+        if options.unique:
+            new = seen.add(block.smiles)
+            block.rejected["repeated"] += int((~new).sum())
+            block = block.take(np.flatnonzero(new))
+        barren = barren + 1 if len(block.smiles) < 0.01 * block.drawn else 0
+        yield block
+        if barren == BARREN_BLOCKS:
+            what, count = block.rejected.most_common(1)[0]
+            raise ModelError(
+                f"hardly anything new comes any more: of the last {block.drawn:,} draws "
+                f"{len(block.smiles):,} were kept, most were turned down as {what!r} ({count:,}); "
+                "ask for fewer, relax the filters, or raise the temperature"
+            )
+
+
+def collect(
+    generator: Generator,
+    options: BulkOptions,
+    *,
+    workers: int | None = 1,
+    progress: bool | None = None,
+) -> Block:
+    """The first ``options.molecules`` molecules of :func:`blocks` as one."""
+    parts: list[Block] = []
+    found = 0
+    with (
+        Progress("molecules", options.molecules, progress) as bar,
+        contextlib.closing(blocks(generator, options, workers=workers)) as stream,
+    ):
+        while found < options.molecules:
+            part = next(stream)
+            part = part.take(np.arange(min(len(part.smiles), options.molecules - found)))
+            found += len(part.smiles)
+            bar.advance(len(part.smiles))
+            parts.append(part)
+    return Block(
+        smiles=[s for part in parts for s in part.smiles],
+        values=np.concatenate([part.values for part in parts]),
+        drawn=sum(part.drawn for part in parts),
+        rejected=sum((part.rejected for part in parts), Counter()),
+    )
+
+
+def _drawn(generator: Generator, options: BulkOptions, first: int, workers: int) -> Iterator[Block]:
+    numbers = itertools.count(first)
+    if workers > 1:
+        yield from ordered_map(
+            _draw_in_worker,
+            numbers,
+            workers,
+            initializer=_start_worker,
+            initargs=(generator, options),
+        )
+    else:
+        for number in numbers:
+            with _one_thread():
+                block = draw_block(generator, options, number)
+            yield block
+
+
+# A worker process serves one job: what it needs is handed to it once, when it starts.
+_JOB: list[tuple[Generator, BulkOptions]] = []
+
+
+def _start_worker(generator: Generator, options: BulkOptions) -> None:
+    torch.set_num_threads(1)
+    _JOB.append((generator, options))
+
+
+def _draw_in_worker(number: int) -> Block:
+    return draw_block(*_JOB[0], number)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums are rounded differently by several threads; a block is the same everywhere."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

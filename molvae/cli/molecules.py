@@ -1,0 +1,68 @@
+"""Rows of molecules into a command, and what was wrong with them out to standard error."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from molvae.cli.common import say
+from molvae.datasets.readers import read_molecules
+
+EXAMPLES = 5
+
+
+@dataclass
+class Table:
+    """Molecules as read, aligned; ``smiles`` is None where a row has none that can be used."""
+
+    numbers: list[int]
+    texts: list[str]
+    smiles: list[str | None]
+    names: list[str | None]
+    problems: list[str | None]
+
+    @property
+    def columns(self) -> dict[str, Sequence[str | None]]:
+        """The columns that every output begins with: SMILES as given, and names if there are."""
+        named: dict[str, Sequence[str | None]] = {"smiles": self.texts}
+        return {**named, "name": self.names} if any(self.names) else named
+
+    def tell(self, reasons: Sequence[str | None], what: str, quiet: bool = False) -> None:
+        """Say on standard error which rows could not be ``what`` (encoded, decoded), and why."""
+        both = zip(self.problems, reasons, strict=True)
+        tell_reasons([p or r for p, r in both], what, self.numbers, self.texts, quiet)
+
+
+def read_table(path: str, smiles_column: str | None = None) -> Table:
+    """Read all molecules of ``path``."""
+    table = Table([], [], [], [], [])
+    for row in read_molecules(path, smiles_column=smiles_column):
+        table.numbers.append(row.number)
+        table.texts.append(row.smiles)
+        table.smiles.append(None if row.problem else row.smiles)
+        table.names.append(row.name)
+        table.problems.append(row.problem)
+    return table
+
+
+def tell_reasons(
+    reasons: Sequence[str | None],
+    what: str,
+    numbers: Sequence[int],
+    texts: Sequence[str] | None = None,
+    quiet: bool = False,
+) -> None:
+    """Count the reasons, and show the first few rows that have one."""
+    failed = [i for i, reason in enumerate(reasons) if reason is not None]
+    if not failed:
+        return
+    say(f"{len(failed):,} of {len(reasons):,} rows could not be {what} and are blank:", quiet)
+    counts = Counter((reasons[i] or "").partition(" (")[0] for i in failed)
+    for cause, count in counts.most_common():
+        say(f"  {count:,} x {cause}", quiet)
+    for i in failed[:EXAMPLES]:
+        text = f" {texts[i][:60]!r}" if texts is not None else ""
+        say(f"  row {numbers[i]}{text}: {reasons[i]}", quiet)
+    if len(failed) > EXAMPLES:
+        say(f"  and {len(failed) - EXAMPLES:,} more rows", quiet)

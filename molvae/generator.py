@@ -1,0 +1,402 @@
+"""SMILES in, SMILES out: the one door through which everything above reaches a model.
+
+Aligned: output i belongs to input i; what could not be done is None or NaN, with the reason at
+hand. Seeded: the same seed gives the same molecules. No method changes the generator, so one
+object serves any number of threads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, TypedDict, Unpack, cast
+
+import numpy as np
+import torch
+from rdkit import Chem
+
+from molvae.base.errors import ConfigError, InputError, ModelError
+from molvae.base.progress import Progress
+from molvae.base.seeds import derive_seed
+from molvae.chem.alerts import SanityOptions, insane_reason
+from molvae.chem.selfies import CodecError
+from molvae.chem.smiles import MoleculeError, canonicalise, parse
+from molvae.chem.tokenizer import Tokenizer
+from molvae.models.batch import Batch
+from molvae.models.sampling import SamplingOptions, generate
+from molvae.models.vae import SequenceVAE
+
+Reasons = list[str | None]
+NOT_FINITE = "its latent vector is not finite"
+
+Sane = SanityOptions | bool | None
+"""Which molecules are turned down: True for the usual limits, None or False for none."""
+
+
+class Strategy(TypedDict, total=False):
+    """How symbols are chosen: the keys of :class:`~molvae.models.sampling.SamplingOptions`."""
+
+    strategy: Literal["greedy", "sample", "beam"]
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    beam_width: int
+    max_length: int | None
+
+
+def strategy_of(options: SamplingOptions) -> Strategy:
+    """The keywords that stand for ``options``, or for a record that extends them.
+
+    >>> strategy_of(SamplingOptions(strategy="greedy"))["strategy"]
+    'greedy'
+    """
+    chosen = {name: getattr(options, name) for name in SamplingOptions.model_fields}
+    return cast(Strategy, chosen)
+
+
+class Decoding(Strategy, total=False):
+    """The keywords of :meth:`Generator.decode`."""
+
+    seed: int
+    sane: Sane
+
+
+@dataclass(frozen=True)
+class Posteriors:
+    """q(z|x) of ``n`` molecules: ``mean (n, d)`` and ``std (n, d)``, float32, NaN rows where a
+    molecule could not be read, with the reason in ``reasons (n,)`` (None where all is well)."""
+
+    mean: np.ndarray
+    std: np.ndarray
+    reasons: Reasons
+
+    def kl(self) -> np.ndarray:
+        """KL(q(z|x) || N(0, I)) of each molecule in nats, ``(n,)``."""
+        mean, std = self.mean.astype(np.float64), self.std.astype(np.float64)
+        return np.asarray(0.5 * (mean**2 + std**2 - 1 - 2 * np.log(std)).sum(1))
+
+    def sample(self, seed: int) -> np.ndarray:
+        """One draw from each posterior, ``(n, d)``."""
+        noise = np.random.default_rng(derive_seed(seed, "posterior")).standard_normal(
+            self.mean.shape, dtype=np.float32
+        )
+        return self.mean + self.std * noise
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """log p(x|z) of ``n`` molecules under given latents, the true symbols given so far."""
+
+    nats: np.ndarray
+    """log p(x|z), ``(n,)``; NaN where the molecule could not be read."""
+    correct: np.ndarray
+    """Symbols, the end included, to which the decoder gave the highest probability, ``(n,)``."""
+    symbols: np.ndarray
+    """Symbols to predict, the end included, ``(n,)``; 0 where it could not be read."""
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A model and its tokenizer at work; make one with :func:`load`.
+
+    ``batch_size`` is the number of molecules that go through the network together.
+    """
+
+    model: SequenceVAE
+    tokenizer: Tokenizer
+    config: Any = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    batch_size: int = 512
+
+    def __post_init__(self) -> None:
+        self.model.eval().requires_grad_(False)
+
+    @property
+    def latent_dim(self) -> int:
+        """The number of latent dimensions ``d``."""
+        return int(self.model.config.latent_dim)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return next(self.model.parameters()).device
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights and the tokenizer: what tells this model from every other."""
+        tokenizer = json.dumps(self.tokenizer.to_dict(), sort_keys=True)
+        digest = hashlib.sha256(tokenizer.encode())
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names of the properties that :meth:`predict` answers."""
+        head = self.model.config.head
+        return () if head is None else tuple(target.name for target in head.targets)
+
+    # --- molecules to latents ---------------------------------------------------------------
+
+    def posterior(self, smiles: Sequence[str | None]) -> Posteriors:
+        """Mean and standard deviation of q(z|x) for each molecule, whatever its spelling."""
+        ids, reasons = self._read(smiles)
+        mean = np.full((len(smiles), self.latent_dim), np.nan, np.float32)
+        std = mean.copy()
+        with torch.inference_mode():
+            for rows, batch in self._batches(ids):
+                found = self.model.encode(batch.tokens, batch.lengths)
+                mean[rows] = found.mean.float().cpu().numpy()
+                std[rows] = (0.5 * found.log_var.float()).exp().cpu().numpy()
+        return Posteriors(mean, std, reasons)
+
+    def encode(self, smiles: Sequence[str | None]) -> np.ndarray:
+        """Posterior means ``(n, d)``; a NaN row where a molecule could not be read.
+
+        :meth:`posterior` has the widths and the reasons as well.
+        """
+        return self.posterior(smiles).mean
+
+    # --- latents to molecules ---------------------------------------------------------------
+
+    def decode(self, z: np.ndarray, **options: Unpack[Decoding]) -> list[str | None]:
+        """Canonical SMILES for each row of ``z (n, d)``, greedily unless a strategy is given.
+
+        Each answer parses in RDKit and can be encoded again; otherwise it is None, and
+        :meth:`decode_with_reasons` tells why.
+        """
+        return self.decode_with_reasons(z, **options)[0]
+
+    def decode_with_reasons(
+        self, z: np.ndarray, *, seed: int = 0, sane: Sane = None, **options: Unpack[Strategy]
+    ) -> tuple[list[str | None], Reasons]:
+        """:meth:`decode`, and for each row that has no molecule the reason."""
+        z = self._latents(z)
+        sampling = SamplingOptions(**{"strategy": "greedy", **options})
+        limits = SanityOptions() if sane is True else (sane or None)
+        finite = np.isfinite(z).all(1)
+        # Rows that cannot be decoded keep their place: each row's random stream is named by it.
+        written = generate(
+            self.model, torch.from_numpy(np.where(finite[:, None], z, 0)), sampling, seed
+        )
+        smiles: list[str | None] = []
+        reasons: Reasons = []
+        for text, good in zip(self.tokenizer.decode(written.rows()), finite, strict=True):
+            answer, reason = self._finish(text, limits) if good else (None, NOT_FINITE)
+            smiles.append(answer)
+            reasons.append(reason)
+        return smiles, reasons
+
+    def sample_prior(self, n: int, seed: int = 0) -> np.ndarray:
+        """``n`` latents from the prior, ``(n, d)`` float32."""
+        generator = torch.Generator().manual_seed(derive_seed(seed, "prior"))
+        return self.model.prior.sample(n, generator).float().cpu().numpy()
+
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        unique: bool = False,
+        sane: Sane = None,
+        progress: bool | None = False,
+        **options: Unpack[Strategy],
+    ) -> list[str]:
+        """``n`` molecules from the prior, canonical SMILES; ``unique`` for distinct ones.
+
+        Symbols are drawn unless another strategy is given. What is turned down is drawn anew;
+        raises :class:`ModelError` where ``n`` molecules would take more than a hundred draws each
+        (a collapsed model asked for distinct ones).
+        """
+        sampling: Strategy = {"strategy": "sample", **options}
+        found: list[str] = []
+        seen: set[str] = set()
+        limit = 100 * n + 1000
+        draws = 0
+        with Progress("generating", total=n, show=progress) as bar:
+            while len(found) < n and draws < limit:
+                size = min(self.batch_size, max(64, n - len(found)))
+                z = self.sample_prior(size, derive_seed(seed, "latents", draws))
+                step = derive_seed(seed, "symbols", draws)
+                before = len(found)
+                for smiles in self.decode(z, seed=step, sane=sane, **sampling):
+                    if smiles is not None and not (unique and smiles in seen):
+                        seen.add(smiles)
+                        found.append(smiles)
+                draws += size
+                bar.advance(min(len(found), n) - before)
+        if len(found) < n:
+            raise ModelError(
+                f"only {len(found):,} of {n:,} molecules came out of {draws:,} draws; ask for "
+                "fewer, raise the temperature, or relax the filters"
+            )
+        return found[:n]
+
+    def reconstruct(
+        self, smiles: Sequence[str | None], *, sampled: bool = False, seed: int = 0
+    ) -> list[str | None]:
+        """Each molecule through the latent space and back, greedily.
+
+        From the posterior's mean, or with ``sampled`` from one draw of it.
+        """
+        found = self.posterior(smiles)
+        return self.decode(found.sample(seed) if sampled else found.mean)
+
+    # --- numbers ----------------------------------------------------------------------------
+
+    def predict(self, molecules: Sequence[str | None] | np.ndarray) -> dict[str, np.ndarray]:
+        """The property head's answers for SMILES, or for latents ``(n, d)``, as columns ``(n,)``.
+
+        For a regression target ``name`` and ``name_std`` in the label's unit, for a classification
+        target ``name`` as the probability of class 1. NaN where a molecule could not be read.
+        Raises :class:`ModelError` for a model without a head.
+        """
+        head = self.model.config.head
+        if head is None:
+            raise ModelError("this model has no property head; train it on labelled molecules")
+        z = (
+            self._latents(molecules)
+            if isinstance(molecules, np.ndarray) and molecules.dtype.kind == "f"
+            else self.encode(molecules)
+        )
+        value = np.full((len(z), len(head.targets)), np.nan)
+        std = value.copy()
+        good = np.flatnonzero(np.isfinite(z).all(1))
+        with torch.inference_mode():
+            for rows in self._chunks(good):
+                found = self.model.predict(torch.from_numpy(z[rows]).to(self.device))
+                value[rows] = found.values.double().cpu().numpy()
+                std[rows] = found.std.double().cpu().numpy()
+        columns = {}
+        for i, target in enumerate(head.targets):
+            columns[target.name] = value[:, i]
+            if target.kind == "regression":
+                columns[f"{target.name}_std"] = std[:, i]
+        return columns
+
+    def likelihood(self, smiles: Sequence[str | None], z: np.ndarray) -> Likelihood:
+        """log p(x|z) of each molecule under the latent of its row, ``z (n, d)``."""
+        z = self._latents(z)
+        if len(z) != len(smiles):
+            raise InputError(f"{len(smiles)} molecules and {len(z)} latents: give one for each")
+        ids, _ = self._read(smiles)
+        ids = [row if np.isfinite(z[i]).all() else None for i, row in enumerate(ids)]
+        nats = np.full(len(smiles), np.nan)
+        correct, symbols = np.zeros(len(smiles), np.int64), np.zeros(len(smiles), np.int64)
+        with torch.inference_mode():
+            for rows, batch in self._batches(ids):
+                latents = torch.from_numpy(z[rows]).to(self.device)
+                logits = self.model.logits(batch.tokens, batch.lengths, latents)
+                true = batch.tokens[:, 1:]
+                logits = logits[:, : true.shape[1]]
+                mask = true != self.tokenizer.pad_id
+                log_prob = logits.float().log_softmax(-1).gather(-1, true[..., None])[..., 0]
+                nats[rows] = (log_prob * mask).sum(1).double().cpu().numpy()
+                correct[rows] = ((logits.argmax(-1) == true) & mask).sum(1).cpu().numpy()
+                symbols[rows] = mask.sum(1).cpu().numpy()
+        return Likelihood(nats, correct, symbols)
+
+    def score(self, smiles: Sequence[str | None], *, samples: int = 1, seed: int = 0) -> np.ndarray:
+        r"""The evidence lower bound on log p(x) of each molecule, in nats, ``(n,)``.
+
+        .. math:: \tfrac1S \sum_s \log p(x|z_s) - KL(q(z|x) \| N(0, I)), \quad z_s \sim q(z|x)
+
+        (Kingma & Welling 2014, arXiv:1312.6114), over ``samples`` draws from the posterior.
+        NaN where a molecule could not be read.
+        """
+        if samples < 1:
+            raise ConfigError(f"samples is {samples}: take at least 1")
+        found = self.posterior(smiles)
+        total = sum(
+            self.likelihood(smiles, found.sample(derive_seed(seed, "score", s))).nats
+            for s in range(samples)
+        )
+        return np.asarray(total / samples - found.kl(), dtype=np.float64)
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _read(self, smiles: Sequence[str | None]) -> tuple[list[np.ndarray | None], Reasons]:
+        """Ids of each molecule's canonical spelling, without start and end, and what was wrong."""
+        spelled: list[str | None] = []
+        refused: Reasons = []
+        for text in smiles:
+            try:
+                spelled.append(None if text is None else canonicalise(text))
+                refused.append(None)
+            except MoleculeError as error:
+                spelled.append(None)
+                refused.append(error.reason)
+        encoded = self.tokenizer.encode(spelled, unknown="drop")
+        both = zip(refused, encoded.reasons, strict=True)
+        return encoded.ids, [first or second for first, second in both]
+
+    def _batches(self, ids: Sequence[np.ndarray | None]) -> Iterator[tuple[np.ndarray, Batch]]:
+        """(rows, batch) of molecules of like length; those without ids are left out."""
+        known = [(len(row), i) for i, row in enumerate(ids) if row is not None]
+        for rows in self._chunks(np.array([i for _, i in sorted(known)], dtype=np.int64)):
+            symbols = [row for i in rows if (row := ids[i]) is not None]
+            tokenizer = self.tokenizer
+            batch = Batch.collate(
+                symbols,
+                pad_id=tokenizer.pad_id,
+                start_id=tokenizer.start_id,
+                end_id=tokenizer.end_id,
+            )
+            yield rows, batch.to(self.device)
+
+    def _chunks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        for start in range(0, len(rows), self.batch_size):
+            yield rows[start : start + self.batch_size]
+
+    def _latents(self, z: np.ndarray) -> np.ndarray:
+        z = np.ascontiguousarray(z, dtype=np.float32)
+        if z.ndim != 2 or z.shape[1] != self.latent_dim:
+            raise InputError(
+                f"latents have the shape {z.shape}: this model takes (n, {self.latent_dim})"
+            )
+        return z
+
+    def _finish(self, text: str, limits: SanityOptions | None) -> tuple[str | None, str | None]:
+        """The canonical SMILES of a decoded text, or the reason why there is none."""
+        try:
+            mol = parse(text)
+            smiles = str(Chem.MolToSmiles(mol))
+            self.tokenizer.encode_one(smiles)
+        except (MoleculeError, CodecError) as error:
+            return None, error.reason
+        reason = insane_reason(mol, limits) if limits is not None else None
+        return (smiles, None) if reason is None else (None, reason)
+
+
+def load(path: str | os.PathLike[str], device: str = "auto") -> Generator:
+    """Open a trained model directory as a :class:`Generator`.
+
+    ``device`` is ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ..., ``"mps"``, or ``"auto"`` for the best
+    there is. Raises :class:`ModelError` for a directory that is damaged or foreign, and
+    :class:`ConfigError` for a device that this machine does not have.
+    """
+    from molvae.training.checkpoint import load_model
+
+    loaded = load_model(path, _device(device))
+    return Generator(loaded.model, loaded.tokenizer, loaded.config, loaded.provenance)
+
+
+def _device(name: str) -> torch.device:
+    kind, _, index = name.partition(":")
+    there = {
+        "cuda": torch.cuda.device_count(),
+        "mps": int(torch.backends.mps.is_available()),
+        "cpu": 1,
+    }
+    if kind == "auto" and not index:
+        return torch.device(next(kind for kind, count in there.items() if count))
+    if kind not in there or (index and not index.isdigit()):
+        raise ConfigError(f"there is no device {name!r}: write auto, cpu, cuda, cuda:N or mps")
+    if int(index or 0) >= there[kind]:
+        raise ConfigError(f"this machine has no device {name!r}; write auto for the best there is")
+    return torch.device(name)
