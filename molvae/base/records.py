@@ -92,9 +92,13 @@ def _to_json(values: Mapping[str, Any], where: str) -> str:
     import json
 
     try:
-        return json.dumps(values, default=os.fspath)
+        return json.dumps(values, default=_plain)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{where}: a value cannot be read: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    return value.to_dict() if isinstance(value, Record) else os.fspath(value)
 
 
 def _explain(cls: type[BaseModel], error: ValidationError) -> str:
