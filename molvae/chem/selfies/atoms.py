@@ -9,8 +9,12 @@ from typing import Any
 from molvae.chem.selfies.constraints import ELEMENTS, Constraints
 from molvae.chem.selfies.symbols import atom_text
 
-_ATOM = r"\[[^\]]*\]|Br|Cl|[BCNOPSFIbcnops]"
-TOKENS = re.compile(rf"\(?[-/\\:=#]?(?:{_ATOM})|[-/\\:=#]?(?:[0-9]|%[0-9][0-9])|.", re.DOTALL)
+_ATOM = r"\[[^\]]*\]|Cl?|Br?|[NOPSFIbcnops]"
+TOKENS = re.compile(
+    r"[cnosNOSFIPbp0-9)]|Cl?|"  # most tokens, tried first
+    rf"\(?[-/\\:=#]?(?:{_ATOM})|[-/\\:=#]?(?:[0-9]|%[0-9][0-9])|.",
+    re.DOTALL,
+)
 """One match per token: an atom with its bond and the bracket that opens before it; a ring label
 with its bond; ``)`` or ``.``; and any other single character, which is an error."""
 
@@ -61,17 +65,6 @@ class Refused(Exception):
 class Atom:
     """What an atom's token says of it beyond the bond; shared by all molecules that hold it."""
 
-    __slots__ = (
-        "aromatic",
-        "body",
-        "capacity",
-        "charge",
-        "chiral",
-        "element",
-        "hydrogens",
-        "rests",
-    )
-
     def __init__(self, text: str, constraints: Constraints) -> None:
         self.hydrogens: int | None = None
         self.charge = 0
@@ -91,8 +84,9 @@ class Atom:
             element_text = self.element + match["chirality"]
             self.body = atom_text(match["isotope"], element_text, self.hydrogens, self.charge)
         self.capacity = constraints.capacity(self.element, self.charge) - (self.hydrogens or 0)
-        self.rests: dict[tuple[int, int], bool] = {}
-        """Answers of :meth:`takes_no_double_bond` by (valence left, aromatic bonds)."""
+        self.root = f"[{self.body}]"
+        self.double = f"[={self.body}]"
+        self.rests = _Rests(self)
 
     def takes_no_double_bond(self, left: int, aromatic_bonds: int) -> bool:
         """Whether the atom has no place for a double bond in its aromatic system.
@@ -114,6 +108,18 @@ class Atom:
         used += self.hydrogens + self.charge
         spare = valences[-1] - used - unpaired
         return used in valences or spare < 0 or spare % 2 == 0
+
+
+class _Rests(dict[tuple[int, int], bool]):
+    """Remembered answers of ``takes_no_double_bond``, by its arguments."""
+
+    def __init__(self, atom: Atom) -> None:
+        super().__init__()
+        self._atom = atom
+
+    def __missing__(self, key: tuple[int, int]) -> bool:
+        answer = self[key] = self._atom.takes_no_double_bond(*key)
+        return answer
 
 
 def _charge(text: str) -> int:

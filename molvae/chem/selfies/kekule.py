@@ -3,70 +3,83 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from heapq import heapify, heappop, heappush
 
+_FREE, _OUTSIDE = -1, -2
 
-def perfect_matching(graph: list[list[int]]) -> list[int] | None:
-    """The partner of every node, or None where not all can be paired.
 
-    ``graph[i]`` lists the neighbours of node ``i``. Nodes with the fewest unpaired neighbours are
-    paired first, then augmenting paths mend what is left. Ties fall as in selfies 2.2.0, so that
-    the Kekulé form, and with it the SELFIES text, is the same.
+def perfect_matching(
+    nodes: Sequence[int], bonded: Mapping[int, Sequence[int]], size: int
+) -> list[int] | None:
+    """Pair each of ``nodes`` (ascending, below ``size``) with a neighbour among them.
 
-    >>> perfect_matching([[1, 3], [0, 2], [1, 3], [2, 0]])
+    ``bonded`` maps a node to its neighbours, those outside ``nodes`` included. Returns the partner
+    of each node in a list of length ``size``, or None where not all can be paired. Nodes with the
+    fewest unpaired neighbours come first, then augmenting paths mend what is left; ties fall as in
+    selfies 2.2.0, so that the Kekulé form, and with it the SELFIES text, is the same.
+
+    >>> perfect_matching([0, 1, 2, 3], {0: [1, 3], 1: [0, 2], 2: [1, 3], 3: [2, 0]}, 4)
     [1, 0, 3, 2]
     """
-    mates = _greedy(graph)
-    unpaired = {node for node, mate in enumerate(mates) if mate < 0}
+    mates = [_OUTSIDE] * size
+    for node in nodes:
+        mates[node] = _FREE
+    _pair_greedily(nodes, bonded, mates)
+    unpaired = {number for number, node in enumerate(nodes) if mates[node] < 0}
     while unpaired:
-        root = unpaired.pop()
-        end = _augment(graph, mates, root)
+        end = _augment(nodes[unpaired.pop()], bonded, mates)
         if end < 0:
             return None
-        unpaired.discard(end)
+        unpaired.discard(nodes.index(end))
     return mates
 
 
-def _greedy(graph: list[list[int]]) -> list[int]:
-    size = len(graph)
-    mates = [-1] * size
-    free = [len(neighbours) for neighbours in graph]
-    queue = [degree * size + node for node, degree in enumerate(free)]
+def _pair_greedily(
+    nodes: Sequence[int], bonded: Mapping[int, Sequence[int]], mates: list[int]
+) -> None:
+    size = len(mates)
+    choices = [0] * size  # unpaired neighbours, by node
+    queue = []
+    for node in nodes:
+        for near in bonded[node]:
+            if mates[near] == _FREE:
+                choices[node] += 1
+        queue.append(choices[node] * size + node)
     heapify(queue)
     while queue:
         node = heappop(queue) % size
-        if mates[node] >= 0 or not free[node]:
+        if mates[node] >= 0 or not choices[node]:
             continue
-        for mate in graph[node]:
-            if mates[mate] < 0:
+        for mate in bonded[node]:
+            if mates[mate] == _FREE:
                 break
         mates[node] = mate
         mates[mate] = node
         for paired in (node, mate):
-            for near in graph[paired]:
-                free[near] -= 1
-                if mates[near] < 0 and free[near]:
-                    heappush(queue, free[near] * size + near)
-    return mates
+            for near in bonded[paired]:
+                if mates[near] == _FREE:
+                    choices[near] -= 1
+                    if choices[near]:
+                        heappush(queue, choices[near] * size + near)
 
 
-def _augment(graph: list[list[int]], mates: list[int], root: int) -> int:
+def _augment(root: int, bonded: Mapping[int, Sequence[int]], mates: list[int]) -> int:
     """Pair ``root`` by flipping a path to another unpaired node; returns that node, or -1."""
-    reached_by: dict[int, tuple[int, int]] = {root: (-1, -1)}
+    reached_from: dict[int, tuple[int, int]] = {root: (-1, -1)}
     queue = deque([root])
     while queue:
         node = queue.popleft()
-        for near in graph[node]:
+        for near in bonded[node]:
             mate = mates[near]
-            if mate < 0:
-                if near == root:
-                    continue
+            if mate >= 0:
+                if mate not in reached_from:
+                    reached_from[mate] = node, near
+                    queue.append(mate)
+            elif mate == _FREE and near != root:
                 end = near
                 while node >= 0:
                     mates[node], mates[near] = near, node
-                    node, near = reached_by[node]
+                    node, near = reached_from[node]
                 return end
-            if mate not in reached_by:
-                reached_by[mate] = node, near
-                queue.append(mate)
     return -1
