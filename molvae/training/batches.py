@@ -29,8 +29,8 @@ class BatchPlan:
     ``batch_size``), and shuffles the batches.
 
     >>> plan = BatchPlan(np.arange(10), np.arange(10), batch_size=4, seed=0)
-    >>> plan.steps_per_epoch, [len(plan.rows(step)) for step in range(3)]
-    (3, [3, 4, 3])
+    >>> plan.steps_per_epoch, sorted(len(plan.rows(step)) for step in range(3))
+    (3, [3, 3, 4])
     >>> plan.epoch(step=7), bool((plan.rows(7) == plan.rows(7)).all())
     (2, True)
     """

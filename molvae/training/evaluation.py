@@ -73,3 +73,20 @@ def _shared(names: list[str], sums: Tensor, fabric: Fabric) -> tuple[list[str], 
     names, size = fabric.broadcast((names, len(sums)))
     total = sums if len(sums) else sums.new_zeros(size)
     return names, fabric.all_reduce(total, reduce_op="sum")
+
+
+@torch.no_grad()
+def posteriors(
+    model: SequenceVAE, molecules: Molecules, rows: np.ndarray, fabric: Fabric, batch_size: int
+) -> tuple[Tensor, Tensor]:
+    """Mean and log-variance of q(z|x), ``(n, d)`` each, for the molecules ``rows (n,)``."""
+    width = model.config.latent_dim
+    mean = torch.empty(len(rows), width, device=fabric.device)
+    log_var = torch.empty_like(mean)
+    places = np.arange(len(rows))
+    for chosen in in_length_order(places, molecules.lengths_of(rows), batch_size):
+        batch = molecules.batch(rows[chosen]).to(fabric.device)
+        with fabric.autocast():
+            posterior = model.encode(batch.tokens, batch.lengths)
+        mean[chosen], log_var[chosen] = posterior.mean.float(), posterior.log_var.float()
+    return mean, log_var
