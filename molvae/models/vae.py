@@ -160,7 +160,7 @@ class SequenceVAE(nn.Module):
     def _blank(self, packing: Packing, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """Token dropout (Bowman et al. 2016, section 3.1): hide a share of what the decoder sees,
         so that it must ask z. The start stays; a hidden symbol becomes padding."""
-        if self.config.token_dropout == 0:
+        if not self.training or self.config.token_dropout == 0:
             return tokens
         hidden = uniform((packing.size,), generator, tokens.device) < self.config.token_dropout
         hidden[: packing.counts[0]] = False
