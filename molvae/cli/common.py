@@ -58,11 +58,17 @@ def settings(
 ) -> R:
     """Build ``record`` from a TOML file, then ``--set`` assignments, then the flags that are given.
 
-    A flag named ``a__b`` is the key ``b`` of section ``a``; a flag that is None was not given.
+    A flag named ``a__b`` is the key ``b`` of section ``a``; a flag that is None was not given. In
+    place of TOML the ``config.json`` of something made earlier will do.
     """
+    from molvae.base.files import read_json
     from molvae.base.records import override, read_toml
 
-    values = read_toml(config) if config is not None else {}
+    values: dict[str, Any] = {}
+    if config is not None and config.suffix == ".json":
+        values = {key: value for key, value in read_json(config).items() if key != "format"}
+    elif config is not None:
+        values = read_toml(config)
     values = override(values, assignments or [])
     for name, value in flags.items():
         if value is None:
