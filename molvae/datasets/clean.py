@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import re
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 from pydantic import Field, field_validator
 from rdkit import Chem
@@ -17,6 +17,7 @@ from molvae.base.parallel import chunked
 from molvae.base.progress import Progress
 from molvae.base.records import Record
 from molvae.chem.alerts import CATALOGS, alerts
+from molvae.chem.selfies import CodecError
 from molvae.chem.smiles import MoleculeError, parse
 from molvae.chem.standardise import StandardiseOptions, needs_standardising, standardise
 from molvae.datasets.isolate import Failure, isolated_map
@@ -73,13 +74,18 @@ class CleanOptions(Record):
         return names
 
 
+Then = Callable[[Chem.Mol, str], Any]
+"""What :func:`clean` may do with each molecule that passed, and its canonical SMILES."""
+
+
 class Cleaned(NamedTuple):
-    """A row that passed; ``smiles`` is canonical."""
+    """A row that passed; ``smiles`` is canonical, ``result`` what ``then`` made of it."""
 
     number: int
     smiles: str
     name: str | None
     labels: dict[str, float]
+    result: Any = None
 
 
 class Dropped(NamedTuple):
@@ -147,6 +153,7 @@ def clean(
     options: CleanOptions | None = None,
     workers: int | None = None,
     progress: bool | None = None,
+    then: Then | None = None,
 ) -> Iterator[Cleaned | Dropped]:
     """Each row once, in order: :class:`Cleaned`, or :class:`Dropped` with the reason.
 
@@ -156,12 +163,16 @@ def clean(
     takes over ``options.seconds`` or crashes them; that molecule is dropped with this reason.
     ``workers=0`` works in this process without that protection, at once: good for a few rows.
 
+    ``then`` is called in the worker with each molecule that passed, parsed, and its SMILES, within
+    the same time; a :class:`MoleculeError` or :class:`CodecError` of it drops the row. It must be
+    picklable.
+
     >>> [str(c[1]) for c in clean([Row(1, "CC(=O)[O-].[Na+]", None, {})], workers=0)]
     ['CC(=O)O']
     """
     options = options or CleanOptions()
     waiting: deque[Row] = deque()
-    job = functools.partial(clean_text, options=options)
+    job = functools.partial(_clean_then, options=options, then=then)
     texts = _texts(rows, waiting, options)
     outcomes = isolated_map(job, texts, seconds=options.seconds, workers=workers)
     seen = Seen()
@@ -177,6 +188,13 @@ def clean(
 
 def clean_text(smiles: str | None, options: CleanOptions) -> str | Failure:
     """The canonical SMILES of one text, or why it has none; None stays a failure."""
+    outcome = _clean_then(smiles, options, None)
+    return outcome if isinstance(outcome, Failure) else outcome[0]
+
+
+def _clean_then(
+    smiles: str | None, options: CleanOptions, then: Then | None
+) -> tuple[str, Any] | Failure:
     if smiles is None:
         return Failure("")
     try:
@@ -185,8 +203,11 @@ def clean_text(smiles: str | None, options: CleanOptions) -> str | Failure:
             with BlockLogs():
                 mol = standardise(mol, options.standardise)
         canonical = str(Chem.MolToSmiles(mol))
-        return _refusal(mol, canonical, options) or canonical
-    except MoleculeError as error:
+        refusal = _refusal(mol, canonical, options)
+        if refusal is not None:
+            return refusal
+        return canonical, None if then is None else then(mol, canonical)
+    except (MoleculeError, CodecError) as error:
         return Failure(error.reason)
     except (RuntimeError, ValueError, MemoryError) as error:  # RDKit's own invariants
         lines = str(error).strip().splitlines() or [type(error).__name__]
@@ -236,12 +257,13 @@ def _texts(rows: Iterable[Row], waiting: deque[Row], options: CleanOptions) -> I
         yield row.smiles if problem is None else None
 
 
-def _item(row: Row, outcome: str | Failure) -> Cleaned | Dropped:
+def _item(row: Row, outcome: tuple[str, Any] | Failure) -> Cleaned | Dropped:
     if row.problem is not None:
         return _dropped(row, row.problem)
     if isinstance(outcome, Failure):
         return _dropped(row, outcome.reason)
-    return Cleaned(row.number, outcome, row.name, row.labels)
+    smiles, result = outcome
+    return Cleaned(row.number, smiles, row.name, row.labels, result)
 
 
 def _dropped(row: Row, reason: str) -> Dropped:

@@ -231,12 +231,9 @@ def label_value(cell: Any) -> float | None:
 
 
 def _part_value(cell: Any) -> float | None:
-    """A cell of a split column as 0, 1 or 2, NaN if it is missing, None if it is no part."""
-    text = "" if cell is None else str(cell).strip()
-    if text.lower() in MISSING:
-        return math.nan
+    """A cell of a split column as 0, 1 or 2, None if it is missing or no part."""
     try:
-        return float(part_of_word(text))
+        return float(part_of_word("" if cell is None else str(cell)))
     except InputError:
         return None
 
