@@ -10,16 +10,21 @@ from molvae.chem.selfies.constraints import ELEMENTS, Constraints
 from molvae.chem.selfies.symbols import atom_text
 
 _ATOM = r"\[[^\]]*\]|Cl?|Br?|[NOPSFIbcnops]"
+_BOND = r"[-/\\:=#]?"
+_LABEL = "[0-9]|%[0-9][0-9]"
 TOKENS = re.compile(
-    r"[cnosNOSFIPbp0-9)]|Cl?|"  # most tokens, tried first
-    rf"\(?[-/\\:=#]?(?:{_ATOM})|[-/\\:=#]?(?:[0-9]|%[0-9][0-9])|.",
+    r"[cnosNOSFIPbp0-9]|Cl?|"  # most tokens, tried first
+    rf"\)?\(?{_BOND}(?:{_ATOM})|\)?{_BOND}(?:{_LABEL})|.",
     re.DOTALL,
 )
-"""One match per token: an atom with its bond and the bracket that opens before it; a ring label
-with its bond; ``)`` or ``.``; and any other single character, which is an error."""
+"""One match per token: an atom or ring label with its bond and with a bracket before it that opens
+its branch or closes the last one (a ``)`` by itself thus ends a chain); ``.``; and any other single
+character, which is an error."""
 
-_ATOM_TOKEN = re.compile(rf"(?P<opens>\(?)(?P<bond>[-/\\:=#]?)(?P<atom>{_ATOM})")
-_RING_TOKEN = re.compile(r"(?P<bond>[-/\\:=#]?)(?P<label>[0-9]|%[0-9][0-9])")
+OPENS, CLOSES = 1, 2
+
+_ATOM_TOKEN = re.compile(rf"(?P<closes>\)?)(?P<opens>\(?)(?P<bond>{_BOND})(?P<atom>{_ATOM})")
+_RING_TOKEN = re.compile(rf"(?P<closes>\)?)(?P<bond>{_BOND})(?P<label>{_LABEL})")
 _BRACKET = re.compile(
     r"\[(?P<isotope>[0-9]*)(?P<element>[A-Za-z][a-z]?)(?P<chirality>@{0,2})"
     r"(?P<hydrogens>(?:H[0-9]?)?)(?P<charge>(?:\++|-+|[+-][0-9]+)?)(?::[0-9]+)?\]"
@@ -129,16 +134,17 @@ def _charge(text: str) -> int:
     return size if text[0] == "+" else -size
 
 
-Token = tuple[int, bool, str, int, Any, Any]
-"""An atom: kind, whether a bracket opens before it, its symbol, the order of its bond, the valence
-left after it, its :class:`Atom`. A ring label: kind, False, label, order (0 where none is written),
-the bond's character, None. Else the kind alone counts."""
+Token = tuple[int, int, str, int, Any, Any]
+"""An atom: kind, brackets before it, its symbol, the order of its bond, the valence left after it,
+its :class:`Atom`. A ring label: kind, brackets, label, 0, the bond's character, None. Else the kind
+alone counts."""
 
 
 def read_token(text: str, constraints: Constraints) -> Token:
     """The meaning of one match of ``TOKENS``, or :class:`Refused`."""
     if match := _ATOM_TOKEN.fullmatch(text):
         atom, bond = Atom(match["atom"], constraints), match["bond"]
+        brackets = CLOSES * bool(match["closes"]) | OPENS * bool(match["opens"])
         order = _ORDER.get(bond, 1)
         symbol = f"[{'' if bond in ('-', ':') else bond}{atom.body}]"
         kind = Kind.CHIRAL if atom.chiral else Kind.PLAIN
@@ -146,10 +152,10 @@ def read_token(text: str, constraints: Constraints) -> Token:
             kind = Kind.COLON
         elif atom.aromatic:
             kind = Kind.BONDED if bond else Kind.AROMATIC
-        return int(kind), text[0] == "(", symbol, order, atom.capacity - order, atom
+        return int(kind), brackets, symbol, order, atom.capacity - order, atom
     if match := _RING_TOKEN.fullmatch(text):
-        bond = match["bond"]
-        return int(Kind.RING), False, match["label"], _ORDER.get(bond, 1) if bond else 0, bond, None
+        brackets = CLOSES * bool(match["closes"])
+        return int(Kind.RING), brackets, match["label"], 0, match["bond"], None
     if text in _PUNCTUATION:
-        return int(_PUNCTUATION[text]), False, "", 0, None, None
+        return int(_PUNCTUATION[text]), 0, "", 0, None, None
     raise Refused(f"{text!r} does not belong there; correct the SMILES")

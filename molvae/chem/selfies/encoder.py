@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from molvae.chem.selfies.atoms import TOKENS, Kind, Refused, Token, read_token
+from molvae.chem.selfies.atoms import CLOSES, OPENS, TOKENS, Kind, Refused, Token, read_token
 from molvae.chem.selfies.constraints import Constraints
 from molvae.chem.selfies.draft import CHAIN, Draft, Opening
 from molvae.chem.selfies.errors import CodecError
@@ -81,33 +81,32 @@ class Encoder:
         atom = parent = -1  # the atom that the next one is bonded to, and the one before it
         aromatic = False
         ranks: list[int] | None = None  # of the bonds of `atom`, if it is a stereocentre
-        pending = -1  # place of a branch that is one only if its atom has more to come
-        grown = grown_before = 0  # symbols that the indices of branches will add to the draft
+        grown = 0  # symbols that the indices of branches will add to the draft
         count = labels = 0
         tokens = TOKENS.findall(smiles)
-        for kind, opens, symbol, order, left, info in map(self._meaning, tokens):
-            if pending >= 0:
-                if kind <= _RING:
-                    index = len(symbols) - pending - 2 + grown - grown_before
-                    branches.append((pending, index))
+        for kind, brackets, symbol, order, left, info in map(self._meaning, tokens):
+            if brackets:
+                if brackets & CLOSES:
+                    if not stack:
+                        raise Refused("a ')' closes nothing; correct the SMILES")
+                    atom, parent, aromatic, place, grown_before = stack.pop()
+                    index = len(symbols) - place - 2 + grown - grown_before
+                    branches.append((place, index))
                     grown += 1 if index < BASE else 2 if index < BASE**2 else 3
-                else:
-                    branches.append((pending, -1))
-                    grown -= 1
-                pending = -1
+                    ranks = chiral[atom][1] if atom in chiral else None
+                if brackets & OPENS:
+                    if atom < 0:
+                        raise Refused("a branch stands before any atom; correct the SMILES")
+                    stack.append((atom, parent, aromatic, len(symbols), grown))
+                    symbols.append(-order)
             if kind < _RING:
                 if atom >= 0:
-                    if opens:
-                        stack.append((atom, parent, aromatic, len(symbols), grown))
-                        symbols.append(-order)
                     free[atom] -= order
                     free.append(left)
                     if ranks is not None:
                         ranks.append(CHAIN)
                         ranks = None
                 else:
-                    if opens:
-                        raise Refused("a branch stands before any atom; correct the SMILES")
                     if count:
                         symbols.append(DOT)
                     symbol = info.root
@@ -141,19 +140,17 @@ class Encoder:
                     draft.close_ring(opened.pop(symbol), atom, parent, aromatic, left)
                 else:
                     opened[symbol] = draft.open_ring(atom, parent, aromatic, left, labels)
-            elif kind == _CLOSE:
+            elif kind == _CLOSE:  # nothing follows on this atom: what stood in brackets is chain
                 if not stack:
                     raise Refused("a ')' closes nothing; correct the SMILES")
-                atom, parent, aromatic, pending, grown_before = stack.pop()
-                if chiral:
-                    ranks = chiral[atom][1] if atom in chiral else None
+                atom, parent, aromatic, place, _ = stack.pop()
+                branches.append((place, -1))
+                grown -= 1
             else:
                 _check_complete(count, stack, opened)
                 atom = parent = -1
                 aromatic = False
                 ranks = None
-        if pending >= 0:
-            branches.append((pending, -1))
         _check_complete(count, stack, opened)
         return draft, branches
 

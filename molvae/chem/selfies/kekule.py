@@ -40,14 +40,16 @@ def _pair_greedily(
 ) -> None:
     size = len(mates)
     choices = [0] * size  # unpaired neighbours, by node
-    queue = []
     for node in nodes:
-        for near in bonded[node]:
-            if mates[near] == _FREE:
-                choices[node] += 1
-        queue.append(choices[node] * size + node)
+        choices[node] = len(bonded[node])
+    for node, neighbours in bonded.items():
+        if mates[node] == _OUTSIDE:
+            for near in neighbours:
+                choices[near] -= 1
+    queue = [choices[node] * size + node for node in nodes]
     heapify(queue)
-    while queue:
+    unpaired = len(nodes)
+    while queue and unpaired:
         node = heappop(queue) % size
         if mates[node] >= 0 or not choices[node]:
             continue
@@ -56,6 +58,7 @@ def _pair_greedily(
                 break
         mates[node] = mate
         mates[mate] = node
+        unpaired -= 2
         for paired in (node, mate):
             for near in bonded[paired]:
                 if mates[near] == _FREE:
