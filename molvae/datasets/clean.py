@@ -27,6 +27,7 @@ from molvae.datasets.seen import Seen
 _BATCH = 512
 _SHOWN = 200
 _MANY_RINGS = 7
+_HARMLESS = "CCO"
 _ELEMENT = re.compile(r"\[\d*([A-Z][a-z]?|[a-z]+|\*)|(Cl|Br|[BCNOPSFI]|[bcnops])")
 
 
@@ -174,7 +175,7 @@ def clean(
     waiting: deque[Row] = deque()
     job = functools.partial(_clean_then, options=options, then=then)
     texts = _texts(rows, waiting, options)
-    outcomes = isolated_map(job, texts, seconds=options.seconds, workers=workers)
+    outcomes = isolated_map(job, texts, seconds=options.seconds, example=_HARMLESS, workers=workers)
     seen = Seen()
     with Progress("cleaning", None, progress) as bar:
         for batch in chunked(outcomes, _BATCH):

@@ -34,6 +34,7 @@ def isolated_map(
     items: Iterable[A],
     *,
     seconds: float,
+    example: A,
     workers: int | None = None,
     chunk: int = _CHUNK,
 ) -> Iterator[B | Failure]:
@@ -41,7 +42,9 @@ def isolated_map(
 
     A call that takes longer, or takes its process down, yields a :class:`Failure` in its place.
     ``function`` and the items must be picklable; a few chunks are read ahead. ``workers`` None
-    takes every core; 0 runs in this process, where nothing can be stopped.
+    takes every core; 0 runs in this process, where nothing can be stopped. Each worker starts by
+    an untimed call on ``example``, a harmless item, so that what ``function`` loads on first use
+    is not counted against an item.
 
     Work goes to the workers a chunk at a time. The kernel ends a worker that exceeds the limit
     (``setitimer``: C++ code that holds the interpreter's lock cannot be stopped from within, and
@@ -53,7 +56,12 @@ def isolated_map(
         yield from map(function, items)
         return
     workers = default_workers() if workers is None else workers
-    pool = ProcessPool(workers, context=multiprocessing.get_context("spawn"))
+    pool = ProcessPool(
+        workers,
+        context=multiprocessing.get_context("spawn"),
+        initializer=function,
+        initargs=[example],
+    )
     try:
         _check_start(pool)
         pending: deque[tuple[list[A], Future[list[B]]]] = deque()
