@@ -48,14 +48,14 @@ def save_model(
 ) -> None:
     """Write a model directory; an existing model at ``path`` is replaced as a whole.
 
-    ``config`` are the settings it was trained with; without them those of the model alone are
-    kept. Raises :class:`FileError` where the file system refuses or ``path`` holds something else.
+    ``config`` are the settings it was trained with; their model section is taken from the model. Raises :class:`FileError` where the file system refuses or ``path`` holds something else.
     """
     target = Path(path)
     if target.is_dir() and any(target.iterdir()) and not (target / CONFIG).exists():
         raise FileError(f"cannot write {target}: it holds other files; name another directory")
     with atomic_directory(target) as directory:
-        write_settings(directory, tokenizer, config or TrainConfig(model=model.config))
+        settings = (config or TrainConfig()).model_copy(update={"model": model.config})
+        write_settings(directory, tokenizer, settings)
         write_weights(directory, model)
         write_json(directory / PROVENANCE, dict(provenance or {}))
 
@@ -95,7 +95,7 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
     try:
         set_weights(model, tensors)
     except KeyError as error:
-        raise ModelError(f"{directory / WEIGHTS} does not fit its config: {error}") from error
+        raise ModelError(f"{directory / WEIGHTS} does not fit its config: {error.args[0]}") from error
     return Loaded(model.to(device).eval(), tokenizer, config, _provenance(directory))
 
 
