@@ -5,9 +5,9 @@ and ``b`` alone, is computed by one process on one thread, and blocks are joined
 molecules are the same whatever the number of processes, and also when the job was interrupted.
 """
 
-from molvae.bulk.blocks import Block, blocks, collect, draw_block
+from molvae.bulk.blocks import Block, BulkSummary, blocks, collect, draw_block
 from molvae.bulk.options import BulkOptions, Condition
-from molvae.bulk.shards import BulkSummary, generate_shards
+from molvae.bulk.shards import generate_shards
 
 __all__ = [
     "Block",

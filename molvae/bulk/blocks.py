@@ -6,7 +6,8 @@ import contextlib
 import itertools
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +17,26 @@ from molvae.base.parallel import default_workers, ordered_map
 from molvae.base.progress import Progress
 from molvae.base.seeds import derive_seed
 from molvae.bulk.options import BulkOptions
-from molvae.bulk.seen import Seen
 from molvae.chem.properties import compute
+from molvae.datasets.seen import Seen
 from molvae.generator import Generator, strategy_of
 
 BARREN_BLOCKS = 3
+
+
+@dataclass(frozen=True)
+class BulkSummary:
+    """What a job brought; for shards, the earlier parts of a resumed job included."""
+
+    molecules: int
+    drawn: int
+    rejected: dict[str, int]
+    """How many were turned down, by reason, the commonest first."""
+    shards: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
 
 
 @dataclass
@@ -32,6 +48,15 @@ class Block:
     drawn: int
     rejected: Counter[str] = field(default_factory=Counter)
     """How many were turned down, by reason."""
+
+    def columns(self, options: BulkOptions) -> dict[str, list[str] | np.ndarray]:
+        """The molecules as a table: SMILES and properties."""
+        values = {name: self.values[:, i] for i, name in enumerate(options.columns())}
+        return {"smiles": self.smiles, **values}
+
+    def summary(self) -> BulkSummary:
+        """Counts alone."""
+        return BulkSummary(len(self.smiles), self.drawn, dict(self.rejected.most_common()))
 
     def take(self, rows: np.ndarray) -> Block:
         """The same with some of its molecules."""
@@ -82,7 +107,7 @@ def blocks(
     barren = 0
     for block in _drawn(generator, options, first, workers):
         if options.unique:
-            new = seen.add(block.smiles)
+            new = np.array(seen.add(block.smiles), dtype=bool)
             block.rejected["repeated"] += int((~new).sum())
             block = block.take(np.flatnonzero(new))
         barren = barren + 1 if len(block.smiles) < 0.01 * block.drawn else 0

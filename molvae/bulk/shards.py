@@ -7,7 +7,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +17,12 @@ import pyarrow.parquet as pq
 from molvae.base.errors import ConfigError, ModelError
 from molvae.base.files import atomic_file, file_errors, read_json, write_json
 from molvae.base.progress import Progress
-from molvae.bulk.blocks import Block, blocks
+from molvae.bulk.blocks import Block, BulkSummary, blocks
 from molvae.bulk.options import BulkOptions
-from molvae.bulk.seen import Seen
+from molvae.datasets.seen import Seen
 from molvae.generator import Generator
 
 SETTINGS = "settings.json"
-
-
-@dataclass(frozen=True)
-class BulkSummary:
-    """What a job brought, earlier parts of a resumed one included."""
-
-    molecules: int
-    shards: int
-    drawn: int
-    rejected: dict[str, int]
 
 
 def generate_shards(
@@ -53,36 +42,45 @@ def generate_shards(
     """
     folder = Path(out)
     options = _settle(folder, generator, options)
-    seen = Seen()
-    total, drawn, rejected = 0, 0, Counter[str]()
+    done = _Tally()
     with Progress("molecules", options.molecules, progress) as bar:
-        number = 0
         for block, cut in _finished(folder, options):
-            if cut and total + len(block.smiles) < options.molecules:
+            if cut and done.molecules + len(block.smiles) < options.molecules:
                 break  # it ended an earlier, smaller job: draw it again, whole
-            seen.add(block.smiles)
-            total, drawn, number = total + len(block.smiles), drawn + block.drawn, number + 1
-            rejected += block.rejected
-            bar.advance(len(block.smiles))
-        if total < options.molecules:
-            stream = blocks(generator, options, first=number, workers=workers, seen=seen)
-            with contextlib.closing(stream):
-                for block in stream:
-                    left = options.molecules - total
-                    cut = len(block.smiles) > left
-                    block = block.take(np.arange(left)) if cut else block
-                    _write_shard(_shard(folder, number), block, options, cut)
-                    total, drawn, number = (
-                        total + len(block.smiles),
-                        drawn + block.drawn,
-                        number + 1,
-                    )
-                    rejected += block.rejected
-                    bar.advance(len(block.smiles))
-                    bar.note(f"{total / drawn:.0%} of draws kept")
-                    if total == options.molecules:
-                        break
-    return BulkSummary(total, number, drawn, dict(rejected.most_common()))
+            done.add(block)
+        bar.advance(done.molecules)
+        stream = blocks(generator, options, first=done.shards, workers=workers, seen=done.seen)
+        with contextlib.closing(stream):
+            while done.molecules < options.molecules:
+                block = next(stream)
+                left = options.molecules - done.molecules
+                cut = len(block.smiles) > left
+                block = block.take(np.arange(left)) if cut else block
+                _write_shard(_shard(folder, done.shards), block, options, cut)
+                done.add(block)
+                bar.advance(len(block.smiles))
+                bar.note(f"{done.molecules / done.drawn:.0%} of draws kept")
+    return done.summary()
+
+
+class _Tally:
+    """What the shards hold together."""
+
+    def __init__(self) -> None:
+        self.seen = Seen()
+        self.molecules = self.drawn = self.shards = 0
+        self.rejected = Counter[str]()
+
+    def add(self, block: Block) -> None:
+        self.seen.add(block.smiles)
+        self.molecules += len(block.smiles)
+        self.drawn += block.drawn
+        self.shards += 1
+        self.rejected += block.rejected
+
+    def summary(self) -> BulkSummary:
+        rejected = dict(self.rejected.most_common())
+        return BulkSummary(self.molecules, self.drawn, rejected, self.shards)
 
 
 def _settle(folder: Path, generator: Generator, options: BulkOptions) -> BulkOptions:
@@ -114,9 +112,8 @@ def _shard(folder: Path, number: int) -> Path:
 
 def _write_shard(path: Path, block: Block, options: BulkOptions, cut: bool) -> None:
     """One shard; what was drawn and turned down for it stands in its metadata."""
-    columns = {"smiles": pa.array(block.smiles, pa.string())}
-    for i, name in enumerate(options.columns()):
-        columns[name] = pa.array(block.values[:, i], pa.float64())
+    columns = {name: pa.array(values) for name, values in block.columns(options).items()}
+    columns["smiles"] = pa.array(block.smiles, pa.string())  # also of an empty block
     facts = {"drawn": block.drawn, "rejected": dict(block.rejected), "cut": cut}
     table = pa.table(columns).replace_schema_metadata({"molvae": json.dumps(facts)})
     with atomic_file(path, "wb") as out:

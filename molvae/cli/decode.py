@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from molvae.cli.common import Assignments, ConfigFile, Device, Output, Quiet, Seed, settings
+from molvae.cli.common import (
+    Assignments,
+    ConfigFile,
+    Device,
+    Output,
+    Quiet,
+    Seed,
+    Verbose,
+    settings,
+)
 from molvae.cli.flags import BeamWidth, Model, Sane, Strategy, Temperature, TopK, TopP
 
 
@@ -31,6 +40,7 @@ def decode(
     config: ConfigFile = None,
     assignments: Assignments = None,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Write the molecule of each latent vector as canonical SMILES, greedily by default.
 

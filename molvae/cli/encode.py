@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from molvae.cli.common import Assignments, ConfigFile, Device, Output, Quiet, settings
+from molvae.cli.common import Assignments, ConfigFile, Device, Output, Quiet, Verbose, settings
 from molvae.cli.flags import Model, Molecules, SmilesColumn
 
 
@@ -15,6 +15,7 @@ def encode(
     config: ConfigFile = None,
     assignments: Assignments = None,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Write the latent vector of each molecule: a table with columns z0, z1, ..., or .npy.
 

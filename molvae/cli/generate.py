@@ -1,2 +1,114 @@
-def generate() -> None:
-    """To come."""
+"""``molvae generate``: molecules from the prior, by the thousand or by the million."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from molvae.cli.common import (
+    AsJson,
+    Assignments,
+    ConfigFile,
+    Device,
+    Output,
+    Quiet,
+    Seed,
+    Verbose,
+    print_json,
+    say,
+    settings,
+    show,
+)
+from molvae.cli.flags import BeamWidth, Model, Sane, Strategy, Temperature, TopK, TopP
+
+
+def generate(
+    model: Model,
+    molecules: Annotated[
+        int | None, typer.Option("--molecules", "-n", help="How many.  [default: 1000]")
+    ] = None,
+    output: Output = None,
+    shards: Annotated[
+        str | None,
+        typer.Option(
+            "--shards",
+            metavar="DIR",
+            help="Write Parquet shards to a directory instead; the same command completes "
+            "a job that was interrupted.",
+        ),
+    ] = None,
+    strategy: Strategy = None,
+    temperature: Temperature = None,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    beam_width: BeamWidth = None,
+    unique: Annotated[
+        bool | None,
+        typer.Option("--unique/--repeats", help="Each molecule once.  [default: unique]"),
+    ] = None,
+    sane: Sane = None,
+    properties: Annotated[
+        list[str] | None,
+        typer.Option("--property", help="Property to compute and write; may be repeated."),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", help="Keep only these, as in 'qed>=0.6'; may be repeated."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", help="Processes; the molecules are the same.  [default: 1]"),
+    ] = None,
+    seed: Seed = None,
+    device: Device = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Draw molecules from a model's prior, with properties and filters.
+
+    All that leaves is a molecule that RDKit reads and the model can encode again.
+    """
+    from molvae.bulk import collect, generate_shards
+    from molvae.cli.settings import GenerateSettings
+    from molvae.datasets.writers import write_table
+    from molvae.generator import load
+
+    chosen = settings(
+        GenerateSettings,
+        config,
+        assignments,
+        molecules=molecules,
+        strategy=strategy,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        beam_width=beam_width,
+        unique=unique,
+        sane=sane,
+        properties=properties,
+        where=where,
+        workers=workers,
+        seed=seed,
+        device=device,
+    )
+    generator = load(model, chosen.device)
+    options, progress = chosen.options(), show(quiet)
+    if shards is not None:
+        summary = generate_shards(
+            generator, shards, options, workers=chosen.workers, progress=progress
+        )
+        place = f"{summary.shards:,} shards in {shards}"
+    else:
+        block = collect(generator, options, workers=chosen.workers, progress=progress)
+        summary, place = block.summary(), output or "standard output"
+        if output or not as_json:
+            write_table(output or "-", block.columns(options))
+    if as_json:
+        print_json(summary.to_dict())
+    say(f"{summary.molecules:,} molecules of {summary.drawn:,} draws: {place}", quiet)
+    for reason, count in list(summary.rejected.items())[:10]:
+        say(f"  {count:,} x {reason}", quiet)

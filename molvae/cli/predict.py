@@ -9,6 +9,7 @@ from molvae.cli.common import (
     Device,
     Output,
     Quiet,
+    Verbose,
     print_json,
     settings,
 )
@@ -25,6 +26,7 @@ def predict(
     assignments: Assignments = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Write the predicted properties of each molecule, in the units of the labels.
 

@@ -41,8 +41,16 @@ class GenerateSettings(BulkOptions):
 
 
 class HealthSettings(HealthOptions):
-    """``molvae health``; ``data`` None is the held-out part of the model's own corpus."""
+    """``molvae health``; ``data`` None is the held-out part of the model's own corpus.
+
+    ``labels`` are columns of ``data`` that hold targets of the model.
+    """
 
     data: str | None = None
+    labels: tuple[str, ...] = ()
     smiles_column: str | None = None
     device: str = "auto"
+
+    def options(self) -> HealthOptions:
+        """How much is measured, without of what and where."""
+        return HealthOptions(**{name: getattr(self, name) for name in HealthOptions.model_fields})

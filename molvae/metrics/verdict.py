@@ -70,13 +70,14 @@ class Verdict:
         return self.status + link + "; ".join(self.reasons)
 
 
-_TRAIN_ON = "train longer (more epochs), or on more molecules"
+_TRAIN_ON = "train longer (run.epochs), or on more molecules"
 _AGAINST_COLLAPSE = (
-    "lower the final KL weight",
-    "let the KL weight rise more slowly, or cyclically",
-    "grant free bits",
-    "raise the token dropout of the decoder's input",
+    "lower the KL weight (objective.kl_weight)",
+    "let it rise later and more slowly, or cyclically (schedule.kl, schedule.kl_rise)",
+    "let each dimension spend some nats freely (objective.free_bits)",
+    "hide more of the decoder's input (model.token_dropout)",
 )
+_SMOOTHER = "raise the KL weight (objective.kl_weight) or the least width (model.min_std)"
 
 
 def judge(signs: Signs) -> Verdict:
@@ -92,7 +93,7 @@ def judge(signs: Signs) -> Verdict:
                 f"it names {signs.token_accuracy:.0%} of the next symbols, "
                 f"always naming the commonest would give {signs.commonest_symbol:.0%}",
             ),
-            (_TRAIN_ON, "if the loss does not fall, change the learning rate"),
+            (_TRAIN_ON, "if the loss does not fall, lower optimiser.learning_rate"),
         )
     if collapse := _collapse(signs):
         return Verdict("collapsing", collapse, _AGAINST_COLLAPSE)
@@ -100,7 +101,10 @@ def judge(signs: Signs) -> Verdict:
         return Verdict(
             "not yet trained",
             (f"only {signs.reconstructed:.1%} of held-out molecules come back exactly",),
-            (_TRAIN_ON, "if the loss no longer falls, lower the KL weight or enlarge the decoder"),
+            (
+                _TRAIN_ON,
+                "if the loss stands still, lower objective.kl_weight or raise model.decoder_hidden",
+            ),
         )
     reservations = _reservations(signs)
     return Verdict(
@@ -130,7 +134,6 @@ def _collapse(signs: Signs) -> tuple[str, ...]:
 
 def _reservations(signs: Signs) -> list[tuple[str, str]]:
     """(what is wrong, what to change); comparisons with NaN are false: not measured, not wrong."""
-    more_kl = "raise the final KL weight or the number of molecules"
     found = []
     if signs.reconstructed < 0.5:
         found.append((f"only {signs.reconstructed:.0%} come back exactly", _TRAIN_ON))
@@ -138,14 +141,14 @@ def _reservations(signs: Signs) -> list[tuple[str, str]]:
         found.append(
             (
                 f"{signs.active_units} of {signs.dimensions} dimensions are active",
-                "lower the latent dimension, or grant free bits",
+                "lower model.latent_dim, or raise objective.free_bits",
             )
         )
     if signs.aggregate_scale < 0.7 or signs.aggregate_scale > 1.4:
         found.append(
             (
                 f"latents have a spread of {signs.aggregate_scale:.2f} where the prior has 1",
-                more_kl,
+                _SMOOTHER,
             )
         )
     if signs.half_similarity < 0.4:
@@ -153,27 +156,27 @@ def _reservations(signs: Signs) -> list[tuple[str, str]]:
             (
                 "children resemble their parents too little (Tanimoto "
                 f"{signs.half_similarity:.2f} where half have changed)",
-                more_kl,
+                _SMOOTHER,
             )
         )
     if signs.midpoint_gain < 0.05:
-        found.append(("midpoints resemble neither end", more_kl))
+        found.append(("midpoints resemble neither end", _SMOOTHER))
     if signs.uniqueness < 0.9:
         found.append(
             (
                 f"only {signs.uniqueness:.0%} of prior samples are distinct",
-                "sample at a higher temperature, or raise the KL weight",
+                "sample at a higher temperature, or raise objective.kl_weight",
             )
         )
     if signs.novelty < 0.5:
         found.append(
             (
                 f"only {signs.novelty:.0%} of prior samples are new: it recites",
-                "stop earlier, raise the token dropout, or train on more molecules",
+                "train on more molecules, stop earlier, or raise model.token_dropout",
             )
         )
     if signs.sane < 0.5:
         found.append(
-            (f"only {signs.sane:.0%} of prior samples are sane molecules", more_kl),
+            (f"only {signs.sane:.0%} of prior samples are sane molecules", _SMOOTHER),
         )
     return found

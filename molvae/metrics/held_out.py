@@ -1,0 +1,113 @@
+"""The molecules that a model has not seen: of its own corpus, or of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from molvae.base.errors import ConfigError, InputError
+from molvae.datasets.corpus import Corpus
+from molvae.datasets.readers import read_molecules
+from molvae.generator import Generator
+
+_CHUNK = 100_000
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Molecules ``(n,)``, their labels ``(n,)`` by target name, and what the model was trained on.
+
+    ``training`` is None where the model's corpus is not at hand; ``source`` says where the
+    molecules come from.
+    """
+
+    smiles: list[str]
+    labels: dict[str, np.ndarray]
+    training: Iterable[str] | None
+    source: str
+
+
+def held_out_of(
+    generator: Generator,
+    data: str | None = None,
+    *,
+    labels: Sequence[str] = (),
+    smiles_column: str | None = None,
+) -> HeldOut:
+    """The test part of the model's corpus (else its validation part), or all of the file ``data``.
+
+    ``labels`` are the columns of ``data`` that hold targets of the model; a corpus has its own.
+
+    The corpus is where the model's provenance says. Raises :class:`InputError` where it is not
+    there, or has no held-out part, and no ``data`` is given.
+    """
+    corpus = _own_corpus(generator, required=data is None)
+    training = None if corpus is None else _Training(corpus)
+    if data is not None:
+        return _of_file(generator, data, labels, smiles_column, training)
+    assert corpus is not None
+    for part in ("test", "validation"):
+        rows = corpus.indices(part)
+        if len(rows):
+            break
+    else:
+        raise InputError(
+            f"the corpus {corpus.path} has no test or validation part; give held-out molecules "
+            "with --data"
+        )
+    places = {name: i for i, name in enumerate(corpus.label_names)}
+    labels = {
+        n: np.asarray(corpus.labels[rows, places[n]]) for n in generator.targets if n in places
+    }
+    return HeldOut(corpus.smiles(rows), labels, training, f"the {part} part of {corpus.path}")
+
+
+class _Training:
+    """The SMILES of a corpus' training part, read anew and in pieces each time."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._corpus = corpus
+
+    def __iter__(self) -> Iterator[str]:
+        rows = self._corpus.indices("train")
+        for start in range(0, len(rows), _CHUNK):
+            yield from self._corpus.smiles(rows[start : start + _CHUNK])
+
+
+def _own_corpus(generator: Generator, *, required: bool) -> Corpus | None:
+    facts = generator.provenance.get("corpus", {})
+    path = facts.get("path")
+    if path is not None and Path(path).is_dir():
+        corpus = Corpus.open(path)
+        if corpus.sha256 == facts.get("sha256"):
+            return corpus
+        problem = f"the corpus at {path} is no longer the one that this model was trained on"
+    else:
+        where = f"at {path}" if path is not None else "named in its provenance"
+        problem = f"the corpus of this model is not {where}"
+    if required:
+        raise InputError(f"{problem}; give molecules that it has not seen with --data FILE")
+    return None
+
+
+def _of_file(
+    generator: Generator,
+    data: str,
+    labels: Sequence[str],
+    smiles_column: str | None,
+    training: Iterable[str] | None,
+) -> HeldOut:
+    for name in labels:
+        if name not in generator.targets:
+            known = ", ".join(generator.targets) or "nothing"
+            raise ConfigError(f"the model predicts no {name!r}; it predicts {known}")
+    rows = [
+        row
+        for row in read_molecules(data, smiles_column=smiles_column, labels=labels)
+        if row.problem is None
+    ]
+    values = {name: np.array([row.labels[name] for row in rows]) for name in labels}
+    return HeldOut([row.smiles for row in rows], values, training, data)
