@@ -63,7 +63,9 @@ class BufferPool:
             chosen = min(fits, key=len) if fits else max(like, key=len, default=None)
             self._free = [b for b in self._free if b is not chosen]
         if chosen is None or len(chosen) < size:
-            chosen = torch.empty(size + size // 8, dtype=dtype)
+            # A block made under inference mode could not serve a training step later.
+            with torch.inference_mode(False):
+                chosen = torch.empty(size + size // 8, dtype=dtype)
         return chosen
 
     def give(self, blocks: list[Tensor]) -> None:
