@@ -66,6 +66,8 @@ def build(
                 staging, dropped, source, options.clean, work, _workers(workers, expected), bar
             )
             staging.finish()
+            if not len(staging.lengths):
+                raise _nothing_left(names, rows, dropped.causes)
             parts = _divide(staging, options, source.has_split)
             keep = drop_rare(staging, parts, options.min_count, dropped)
             if not keep.any():
@@ -129,7 +131,7 @@ def _fill(
             else:
                 dropped.add(file, *item)
         parts = [given_part(source, item, file) for item, file in zip(items, files, strict=True)]
-        staging.append(files, items, parts, label_table(source, items))
+        staging.append(files, items, parts, label_table(source, items, staging.label_count))
         read, stored = read + len(batch), stored + len(items)
         bar.advance(len(batch))
         bar.note(f"{stored:,} kept")

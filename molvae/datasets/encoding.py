@@ -81,14 +81,14 @@ def label_cards(source: Source, options: CorpusOptions) -> list[dict[str, str]]:
     return [dict(zip(("name", "unit", "description"), entry, strict=True)) for entry in listed]
 
 
-def label_table(source: Source, items: Sequence[Cleaned]) -> np.ndarray:
-    """The labels (k, p) float32 of clean molecules, the source's shifted to their units."""
+def label_table(source: Source, items: Sequence[Cleaned], width: int) -> np.ndarray:
+    """The labels (k, width) float32 of clean molecules, the source's shifted to their units."""
     columns = [(label.column, label.shift) for label in source.labels]
-    rows = [
-        [item.labels.get(column, math.nan) + shift for column, shift in columns] + item.result[2]
-        for item in items
-    ]
-    return np.array(rows, dtype=np.float32).reshape(len(items), -1)
+    table = np.empty((len(items), width), dtype=np.float32)
+    for row, item in zip(table, items, strict=True):
+        given = [item.labels.get(column, math.nan) + shift for column, shift in columns]
+        row[:] = given + item.result[2]
+    return table
 
 
 def given_part(source: Source, item: Cleaned, file: int) -> int:
