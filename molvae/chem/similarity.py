@@ -15,6 +15,10 @@ from rdkit.Chem import rdFingerprintGenerator
 from rdkit.DataStructs import BitVectToBinaryText
 from scipy.sparse import csr_array
 
+from molvae.base.parallel import chunked, ordered_map
+from molvae.base.progress import Progress
+from molvae.chem.smiles import parse_many
+
 _REFERENCES = 8192
 _QUERIES = 256
 _BITS_SET = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(1, dtype=np.uint8)
@@ -123,3 +127,38 @@ def _sparse(packed: np.ndarray) -> csr_array:
     ends = np.concatenate([[0], np.cumsum(_sizes(packed))])
     ones = np.ones(len(places), np.float32)
     return csr_array((ones, places % bits, ends), shape=(len(packed), bits))
+
+
+def nearest_molecules(
+    queries: Sequence[str],
+    reference: Sequence[str],
+    *,
+    workers: int | None = None,
+    progress: bool | None = None,
+) -> tuple[list[str | None], np.ndarray]:
+    """Each query's most similar reference molecule, and the Tanimoto similarity ``(n,)`` to it.
+
+    Both sides are SMILES; one that does not parse has None and NaN, and is nobody's neighbour.
+    The reference is read by all cores (``workers`` None) in blocks, so it may be large.
+
+    >>> nearest_molecules(["CCO", "bad("], ["c1ccccc1", "CCCO"], workers=1)
+    (['CCCO', None], array([0.55555556,        nan]))
+    """
+    prints = fingerprints(parse_many(queries))
+    best = np.full(len(queries), np.nan)
+    found: list[str | None] = [None] * len(queries)
+    blocks = ordered_map(_parsed_prints, chunked(reference, _REFERENCES), workers)
+    start = 0
+    with Progress("comparing with the training molecules", len(reference), progress) as bar:
+        for block in blocks:
+            index, tanimoto = nearest(prints, block)
+            # `best` starts as NaN, to which nothing compares.
+            for row in np.flatnonzero((index >= 0) & ~(tanimoto <= best)):
+                found[row], best[row] = reference[start + index[row]], tanimoto[row]
+            start += len(block)
+            bar.advance(len(block))
+    return found, best
+
+
+def _parsed_prints(smiles: list[str]) -> np.ndarray:
+    return fingerprints(parse_many(smiles))

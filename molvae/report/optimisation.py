@@ -1,0 +1,110 @@
+"""What an optimisation proposes: a table of its best molecules, and a page that shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from molvae.chem.alerts import alerts
+from molvae.chem.properties import compute
+from molvae.chem.similarity import nearest_molecules
+from molvae.chem.smiles import parse
+from molvae.plots import optimisation_curve
+from molvae.report.page import Page
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from molvae.optimize.result import Result
+
+PROPERTIES = ("qed", "logp", "sa", "mw")
+"""The descriptors that stand beside every proposal unless others are named."""
+
+_EVERY_EVALUATION = (
+    "Every evaluation in the order it was made (grey), the best so far, and the mean of the ten "
+    "best so far; left of the dotted line the initial design."
+)
+
+
+def proposals(
+    result: Result,
+    training: Sequence[str] = (),
+    *,
+    top: int = 50,
+    properties: Sequence[str] = PROPERTIES,
+    workers: int | None = None,
+    progress: bool | None = None,
+) -> list[dict[str, Any]]:
+    """The ``top`` best molecules of an optimisation, best first, a row each.
+
+    Columns: ``rank``, ``smiles``, ``value`` of the objective, ``properties`` by name, ``alerts``
+    (medicinal-chemistry alerts, separated by semicolons), ``origin`` (the route by which the
+    molecule was proposed), ``step``, and with ``training`` molecules ``nearest_training`` and
+    ``similarity`` to it (Tanimoto, Morgan fingerprints); a similarity of 1 is a known molecule.
+    """
+    best = [o for o in result.ranked() if o.outcome.ok][:top]
+    smiles = [o.suggestion.smiles for o in best]
+    descriptors = compute(smiles, properties, workers=1)
+    neighbours, similarity = nearest_molecules(smiles, training, workers=workers, progress=progress)
+    rows = []
+    for i, found in enumerate(best):
+        row: dict[str, Any] = {
+            "rank": i + 1,
+            "smiles": smiles[i],
+            "value": found.outcome.value,
+            **{name: float(descriptors[i, j]) for j, name in enumerate(properties)},
+            "alerts": "; ".join(alerts(parse(smiles[i]))),
+            "origin": found.suggestion.origin,
+            "step": found.suggestion.step,
+        }
+        if training:
+            row |= {"nearest_training": neighbours[i], "similarity": float(similarity[i])}
+        rows.append(row)
+    return rows
+
+
+def optimisation_page(
+    result: Result,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    figures: Sequence[tuple[str, Figure, str]] = (),
+) -> Page:
+    """One page on an optimisation: what was optimised, the run's curve, the molecules drawn.
+
+    ``rows`` are :func:`proposals`; ``figures`` more figures, each with its heading and caption
+    (training curves, latent health).
+    """
+    failures = sum(not o.outcome.ok for o in result.observations)
+    page = Page(
+        f"To {result.objective}",
+        f"{len(result.observations):,} molecules were evaluated ({result.stopped}), {failures:,} "
+        "of them failed. Nothing but the stated objective was optimised; the other columns are "
+        "there to judge the molecules by.",
+    )
+    page.heading("The run")
+    initial = sum(o.suggestion.step == 0 for o in result.observations)
+    curve = optimisation_curve(
+        result.values,
+        maximize=result.objective.direction == "maximize",
+        name=result.objective.name,
+        start=initial,
+    )
+    page.figure(curve, _EVERY_EVALUATION)
+    page.heading(f"The {len(rows)} best molecules")
+    page.molecules([_card(row) for row in rows])
+    for heading, figure, caption in figures:
+        page.heading(heading)
+        page.figure(figure, caption)
+    return page
+
+
+def _card(row: Mapping[str, Any]) -> dict[str, Any]:
+    hidden = {"rank", "nearest_training", "similarity", "step", "alerts"}
+    card = {key: value for key, value in row.items() if key not in hidden}
+    card["alerts"] = row["alerts"] or "none"
+    if "similarity" in row:
+        known = row["similarity"] == 1.0 and row["nearest_training"] == row["smiles"]
+        card["nearest training molecule"] = (
+            "itself" if known else f"{row['nearest_training']} ({row['similarity']:.2f})"
+        )
+    return card
