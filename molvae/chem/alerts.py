@@ -48,7 +48,7 @@ class SanityOptions(Record):
         max_charge: largest net formal charge, either sign.
         max_charged_atoms: most charged atoms, nitro groups and N-oxides not counted.
         max_ring: atoms of the largest ring.
-        strain: refuse ring strain: alkynes, allenes and (E)-alkenes in small rings, cyclopropenes,
+        strain: refuse ring strain: alkynes and allenes in small rings, cyclopropenes,
             cyclobutadienes, double bonds at the bridgehead of a small bicycle (Bredt's rule).
         chains: refuse peroxides and chains of three nitrogens or oxygens.
         radicals: let unpaired electrons pass.
@@ -148,12 +148,6 @@ def _strain(mol: Chem.Mol) -> str | None:
             smallest = _smallest_ring_with(rings.AtomRings(), match)
             if smallest < limit:
                 return f"{name} ({smallest} atoms)"
-    for bond in mol.GetBonds():
-        if bond.GetStereo() in (Chem.BondStereo.STEREOE, Chem.BondStereo.STEREOTRANS):
-            pair = (bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())
-            smallest = _smallest_ring_with(rings.AtomRings(), pair)
-            if smallest < _SMALL_BICYCLE:
-                return f"trans double bond in a small ring ({smallest} atoms)"
     return _bridgehead(mol)
 
 

@@ -154,7 +154,10 @@ def _table_rows(
 ) -> Iterator[Row]:
     """Rows under a header."""
     records = _space_records(lines) if delimiter == _SPACE else _csv_records(lines, delimiter)
-    _, header, fault = next(records)
+    first = next(records, None)
+    if first is None:
+        return
+    _, header, fault = first
     if fault is not None:
         raise InputError(f"{where}: its header line cannot be read: {fault}")
     columns = locate(header, smiles_column, labels.names, where)

@@ -23,7 +23,7 @@ from molvae.datasets.textio import STDIN as STDOUT
 
 Columns = Mapping[str, Sequence[Any] | np.ndarray]
 
-_FORMULA = tuple("=+-@\t\r\n")
+_FORMULA = tuple("=+-@\t\n")
 
 
 def write_table(
@@ -145,13 +145,19 @@ def _delimited(delimiter: str) -> Callable[[IO[bytes], Columns, str | None], int
 
 
 def _escaped(value: Any) -> Any:
-    """Text that a spreadsheet would run, made plain; a number written as text is harmless."""
-    if isinstance(value, str) and value.startswith(_FORMULA):
+    """Text that a spreadsheet would run, made plain; a number written as text is harmless.
+
+    Line ends become ``\n``: a lone ``\r`` would end the row for some readers.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    if text.startswith(_FORMULA):
         try:
-            float(value)
+            float(text)
         except ValueError:
-            return "'" + value
-    return value
+            return "'" + text
+    return text
 
 
 def _parquet(out: IO[bytes], columns: Columns, smiles: str | None) -> int:
