@@ -157,7 +157,7 @@ class Tokenizer:
         """
         ids = self._codec.encode(smiles)
         if len(ids) > self._max_length:
-            reason = f"it has {len(ids)} symbols where max_length is {self._max_length}"
+            reason = f"too many symbols ({len(ids)}, at most {self._max_length})"
             raise CodecError.about("SMILES", smiles, reason)
         return ids
 
@@ -182,7 +182,7 @@ class Tokenizer:
                 if text is None:
                     reason = "there is no molecule"
                 elif len(found := encode(text)) > longest:
-                    reason = f"it has {len(found)} symbols where max_length is {longest}"
+                    reason = f"too many symbols ({len(found)}, at most {longest})"
                     failures.append(f"row {row}: {reason}")
                 else:
                     ids.append(np.array(found, dtype))

@@ -54,8 +54,12 @@ class Codec:
             return [ids[symbol] for symbol in symbols]
         except KeyError:
             unknown = sorted({symbol for symbol in symbols if symbol not in ids})
-            reason = f"the alphabet has no {', '.join(unknown)}"
-            message = f"SMILES {smiles!r}: {reason}; use an alphabet learnt from such molecules"
+            listed = ", ".join(unknown)
+            reason = f"symbols outside the alphabet ({listed})"
+            message = (
+                f"SMILES {smiles!r}: the alphabet has no {listed}; "
+                "use an alphabet learnt from such molecules"
+            )
             raise UnknownSymbolError(unknown, message, reason) from None
 
     def decode(self, ids: Sequence[int]) -> str:
