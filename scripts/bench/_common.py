@@ -8,6 +8,7 @@ disturbs alike; and the figure is the median over the rounds, with the range bes
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import platform
 import statistics
@@ -19,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from molvae.base.files import write_json
+from molvae.base.files import atomic_file, write_json
 from molvae.base.progress import Progress
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -86,6 +87,18 @@ def alternate(
     return reports
 
 
+def sample_of(molecules: Path, n: int, directory: Path) -> Path:
+    """The first ``n`` lines of a file of SMILES, as a file in ``directory``."""
+    directory.mkdir(parents=True, exist_ok=True)
+    out = directory / f"{molecules.stem}-{n}.smi"
+    if not out.exists():
+        with molecules.open() as lines:
+            text = "".join(itertools.islice(lines, n))
+        with atomic_file(out) as copy:
+            copy.write(text)
+    return out
+
+
 def timed(function: Callable[[], Mapping[str, float]]) -> Callable[[], dict[str, Any]]:
     """A side for :func:`alternate` from a function that returns its counts."""
 
@@ -105,17 +118,32 @@ def rates(reports: Sequence[Mapping[str, Any]], count: str) -> Rates:
 def sgemm() -> dict[str, Any]:
     """One round of the machine's own single-precision matrix product, as a side.
 
-    A product of two square matrices of 2,048 by torch's BLAS, at most one thread: the most that
-    one core gives. ``flop`` counts a multiplication and an addition as two.
+    Products of square matrices of 2,048, one thread, by ``torch.mm`` (``mm``) and, where torch has
+    it, by oneDNN (``onednn``): the libraries differ twofold on some processors. ``flop`` counts a
+    multiplication and an addition as two.
     """
     import torch
 
     torch.set_num_threads(1)
     n, times = 2048, 3
     a, b, out = torch.full((n, n), 0.5), torch.full((n, n), 0.25), torch.empty(n, n)
-    torch.mm(a, b, out=out)
-    cpu = cpu_time(lambda: [torch.mm(a, b, out=out) for _ in range(times)])
-    return {"cpu": cpu, "flop": 2.0 * n**3 * times}
+    products: dict[str, Callable[[], Any]] = {"mm": lambda: torch.mm(a, b, out=out)}
+    if torch.backends.mkldnn.is_available():
+        linear = torch.ops.mkldnn._linear_pointwise
+        products["onednn"] = lambda: linear(a, b, None, "none", [], "")
+    work = 2.0 * n**3 * times
+    report: dict[str, Any] = {"cpu": 0.0}
+    for name, product in products.items():
+        product()
+        cpu = cpu_time(lambda product=product: [product() for _ in range(times)])  # type: ignore[misc]
+        report[name] = work / cpu
+        report["cpu"] += cpu
+    return report
+
+
+def values(reports: Sequence[Mapping[str, Any]], name: str) -> Rates:
+    """A number that the reports hold as it is, round by round."""
+    return Rates(tuple(report[name] for report in reports))
 
 
 def arguments(description: str | None, *, rounds: int) -> argparse.ArgumentParser:
