@@ -1,0 +1,1 @@
+"""Optimisation in latent space: a recorded campaign of suggestions and observations."""

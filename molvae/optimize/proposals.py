@@ -1,0 +1,166 @@
+"""Candidates: latents asked of the generator, and the new molecules that it makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from botorch.acquisition.analytic import LogExpectedImprovement
+from botorch.models import SingleTaskGP
+from botorch.optim.optimize import optimize_acqf
+
+from molvae.base.seeds import derive_seed
+from molvae.chem.smiles import canonicalise_many
+from molvae.optimize.surrogates import own_randomness
+
+CROSSOVER = 0.4
+"""Share of children with two parents."""
+SCALES = 8.0
+"""The longest step of a child is so many times the shortest."""
+RESTARTS = 8
+"""Local optima of the acquisition that are asked for in a step."""
+
+
+class MoleculeGenerator(Protocol):
+    """What the optimiser needs of a generator; :class:`molvae.generator.Generator` is one."""
+
+    @property
+    def latent_dim(self) -> int:
+        """Length ``d`` of a latent vector."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this model from every other one."""
+        ...
+
+    def encode(self, smiles: Sequence[str]) -> np.ndarray:
+        """Latents ``(n, d)``; rows of NaN for what cannot be encoded."""
+        ...
+
+    def decode(self, z: np.ndarray) -> list[str | None]:
+        """A SMILES for each row of ``z (n, d)``, or None; the same one each time."""
+        ...
+
+    def sample(self, n: int, *, seed: int) -> list[str]:
+        """SMILES of ``n`` molecules from the generator's prior."""
+        ...
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """New molecules ``(n,)``, their own latents ``z (n, d)``, and what was ``asked (n, d)``.
+
+    Rows of ``asked`` are NaN where the generator was asked for no particular latent.
+    """
+
+    smiles: tuple[str, ...]
+    z: np.ndarray
+    asked: np.ndarray
+    origin: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.smiles)
+
+    @classmethod
+    def join(cls, parts: Sequence[Candidates]) -> Candidates:
+        """All of ``parts`` (at least one), the first of equal molecules."""
+        smiles = [s for part in parts for s in part.smiles]
+        origin = [o for part in parts for o in part.origin]
+        first = list({s: i for i, s in reversed(list(enumerate(smiles)))}.values())[::-1]
+        return cls(
+            tuple(smiles[i] for i in first),
+            np.concatenate([part.z for part in parts])[first],
+            np.concatenate([part.asked for part in parts])[first],
+            tuple(origin[i] for i in first),
+        )
+
+
+def known(
+    generator: MoleculeGenerator,
+    smiles: Sequence[str | None],
+    origin: Sequence[str],
+    seen: Set[str] = frozenset(),
+    asked: np.ndarray | None = None,
+) -> Candidates:
+    """The molecules of ``smiles`` that are molecules, can be encoded, and are not in ``seen``."""
+    dim = generator.latent_dim
+    canonical = canonicalise_many(smiles)
+    first: dict[str, int] = {}
+    for i, text in enumerate(canonical):
+        if text is not None and text not in seen:
+            first.setdefault(text, i)
+    names = list(first)
+    z = np.asarray(generator.encode(names), float) if names else np.empty((0, dim))
+    kept = [i for i in range(len(names)) if np.isfinite(z[i]).all()]
+    rows = [first[names[i]] for i in kept]
+    return Candidates(
+        tuple(names[i] for i in kept),
+        z[kept].reshape(-1, dim),
+        np.full((len(rows), dim), np.nan) if asked is None else asked[rows],
+        tuple(origin[i] for i in rows),
+    )
+
+
+def from_prior(generator: MoleculeGenerator, n: int, seen: Set[str], seed: int) -> Candidates:
+    """New molecules among ``n`` samples of the generator's prior."""
+    smiles = generator.sample(n, seed=seed)
+    return known(generator, smiles, ["prior"] * len(smiles), seen)
+
+
+def decoded(
+    generator: MoleculeGenerator, asked: np.ndarray, origin: Sequence[str], seen: Set[str]
+) -> Candidates:
+    """New molecules that the generator makes of the latents ``asked (n, d)``."""
+    return known(generator, generator.decode(asked), origin, seen, asked)
+
+
+def children(
+    parents: np.ndarray, n: int, length: float, seed: int
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """``(n, d)`` latents around ``parents (p, d)``, best parent first, and where each is from.
+
+    A perturbation steps from one parent in a random direction; a crossover goes part of the way
+    to another parent, and a little to the side. Better parents have more children, and steps are
+    of all scales up to ``length``, as nobody knows how rough the decoder is where they stand.
+    """
+    rng = np.random.default_rng(derive_seed(seed, "children"))
+    p, d = parents.shape
+    weight = 1.0 / np.arange(1, p + 1)
+    first = rng.choice(p, n, p=weight / weight.sum())
+    other = rng.choice(p, n, p=weight / weight.sum())
+    crossed = (rng.random(n) < CROSSOVER) & (first != other)
+    way = np.where(crossed, rng.uniform(0.1, 0.5, n), 0.0)[:, None]
+    step = length * SCALES ** -rng.random(n)[:, None]
+    noise = np.where(crossed[:, None], step / 4, step) * rng.standard_normal((n, d))
+    z = parents[first] + way * (parents[other] - parents[first]) + noise
+    return z, tuple("crossover" if c else "perturbation" for c in crossed)
+
+
+def ascents(
+    model: SingleTaskGP, centre: np.ndarray, length: float, best: float, seed: int
+) -> np.ndarray:
+    """Local optima ``(r, d)`` of log expected improvement in a box around ``centre (d,)``.
+
+    ``length`` is the half side of the box, ``best`` the utility to improve on; all lengths in the
+    units of ``model``'s inputs. Found by gradient (L-BFGS-B from several starts).
+    """
+    middle = torch.as_tensor(centre)
+    bounds = torch.stack([middle - length, middle + length])
+    rng = np.random.default_rng(derive_seed(seed, "starts"))
+    starts = centre + length * rng.uniform(-1.0, 1.0, (RESTARTS, 1, len(centre)))
+    with own_randomness(seed):
+        found, _ = optimize_acqf(
+            LogExpectedImprovement(model, best_f=best),
+            bounds,
+            q=1,
+            num_restarts=RESTARTS,
+            batch_initial_conditions=torch.as_tensor(starts),
+            return_best_only=False,
+            options={"maxiter": 30},
+            retry_on_optimization_warning=False,
+        )
+    return found.detach().reshape(-1, len(centre)).numpy()

@@ -1,0 +1,1 @@
+"""Objectives, where they come from, and their evaluation within a budget."""

@@ -1,0 +1,456 @@
+"""The optimiser on molecules whose best is known, and the parts that it is made of."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from beads import BEADS, LENGTH, STEP, BeadGenerator, distance_to, levels, molecules
+from hypothesis import given
+from hypothesis import strategies as st
+
+from molvae.base.errors import BudgetError, ConfigError, InputError, OracleError
+from molvae.chem.similarity import fingerprints, similarity
+from molvae.chem.smiles import parse_many
+from molvae.optimize import surrogates
+from molvae.optimize.acquisition import draw, greedy_batch
+from molvae.optimize.proposals import children, decoded, known
+from molvae.optimize.result import Result
+from molvae.optimize.run import optimize
+from molvae.optimize.surrogates import Posterior, fit, latent_kernel, molecule_kernel, posterior
+from molvae.optimize.trust_region import FAILURES, LONGEST, SHORTEST, SUCCESSES, TrustRegion, replay
+from molvae.optimize.trust_region import LENGTH as FIRST_LENGTH
+from molvae.oracles.objective import Objective
+
+TARGET = (4, 0, 3, 1, 4)
+SMALL = {"batch_size": 5, "candidates": 64}
+
+
+def distance() -> Objective:
+    return Objective("distance", distance_to(TARGET), "minimize")
+
+
+def run(objective: Objective | None = None, **options: Any) -> Result:
+    return optimize(BeadGenerator(), objective or distance(), **{"budget": 30, **SMALL, **options})
+
+
+def smiles_of(result: Result) -> list[str]:
+    return [o.suggestion.smiles for o in result.observations]
+
+
+@cache
+def default_run() -> Result:
+    """30 evaluations with everything as it is, shared by the tests that look at them."""
+    return run()
+
+
+# --- the whole ---------------------------------------------------------------------------------
+
+
+def test_the_one_best_of_3125_molecules_is_found_in_60_evaluations() -> None:
+    result = run(budget=60)
+    assert result.top(1) == [(molecules()[TARGET], 0.0)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_the_best_is_found_for_any_target_seed_and_direction(seed: int, direction: str) -> None:
+    target = tuple(np.random.default_rng(seed).integers(0, len(BEADS), LENGTH).tolist())
+    sign = 1.0 if direction == "minimize" else -1.0
+    away = distance_to(target)
+    objective = Objective("closeness", lambda s: sign * away(s), direction)  # type: ignore[arg-type]
+    assert run(objective, budget=60, seed=seed).top(1)[0][0] == molecules()[target]
+
+
+@pytest.mark.slow
+def test_the_opposite_direction_leads_to_the_opposite_molecule() -> None:
+    nitrogens = Objective("nitrogens", lambda s: s.count("N"), "maximize")
+    assert run(nitrogens, budget=25).top(1)[0][1] >= 4
+    assert run(Objective("nitrogens", nitrogens.function, "minimize")).top(1)[0][1] == 0
+
+
+def test_the_budget_is_used_to_the_last_molecule_and_none_comes_twice() -> None:
+    calls: list[str] = []
+    objective = Objective("length", lambda s: calls.append(s) or len(s), "maximize")
+    result = run(objective, budget=23)
+    assert len(calls) == len(set(calls)) == len(result.observations) == 23
+    assert result.stopped == "budget used"
+
+
+def test_an_observation_holds_the_molecule_its_own_latent_and_the_one_asked_for() -> None:
+    generator = BeadGenerator()
+    observations = default_run().observations
+    np.testing.assert_array_equal(
+        [o.suggestion.z for o in observations],
+        generator.encode([o.suggestion.smiles for o in observations]),
+    )
+    asked = [o for o in observations if o.suggestion.asked is not None]
+    assert len(asked) > 10
+    assert generator.decode(np.stack([o.suggestion.asked for o in asked])) == [
+        o.suggestion.smiles for o in asked
+    ]
+    assert {o.suggestion.origin for o in asked} <= {"perturbation", "crossover", "gradient"}
+
+
+def test_the_same_seed_gives_the_same_molecules_and_another_seed_others() -> None:
+    assert smiles_of(run()) == smiles_of(default_run())
+    assert smiles_of(run(budget=10, seed=1)) != smiles_of(default_run())[:10]
+
+
+def test_no_global_random_state_is_read_or_changed() -> None:
+    expected = smiles_of(default_run())[:20]
+    torch.manual_seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    assert smiles_of(run(budget=20, initial=10)) == expected
+    assert torch.equal(before[0], torch.random.get_rng_state())
+    np.testing.assert_array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
+
+
+class Killed(BaseException):
+    """Stands for a process that ends in the middle of an evaluation."""
+
+
+def dies_after(calls: int, seen: list[str]) -> Callable[[str], float]:
+    def function(smiles: str) -> float:
+        if len(seen) == calls:
+            raise Killed
+        seen.append(smiles)
+        return distance_to(TARGET)(smiles)
+
+    return function
+
+
+@pytest.mark.parametrize("batch", [pytest.param(False, marks=pytest.mark.slow), True])
+def test_killed_again_and_again_and_resumed_is_the_uninterrupted_run(
+    tmp_path: Path, batch: bool
+) -> None:
+    path = tmp_path / "run.sqlite"
+    single = distance_to(TARGET)
+    seen: list[str] = []
+    for calls in (3, 12, 13, 21):
+        one = dies_after(calls, seen)
+
+        def many(smiles: Sequence[str], calls: int = calls) -> list[float]:
+            if len(seen) + len(smiles) > calls:
+                raise Killed
+            seen.extend(smiles)
+            return [single(s) for s in smiles]
+
+        with pytest.raises(Killed):
+            run(Objective("d", many if batch else one, "minimize", batch), store=path, resume=True)
+    last = dies_after(1000, seen)
+    function = (lambda smiles: [last(s) for s in smiles]) if batch else last
+    resumed = run(Objective("d", function, "minimize", batch), store=path, resume=True)
+    whole = run(
+        Objective("d", (lambda s: [single(x) for x in s]) if batch else single, "minimize", batch)
+    )
+    assert smiles_of(resumed) == smiles_of(whole)
+    np.testing.assert_array_equal(resumed.values, whole.values)
+    assert len(seen) == len(set(seen)) == 30, "nothing is evaluated twice"
+
+
+def test_a_finished_campaign_resumed_evaluates_nothing_and_a_larger_budget_goes_on(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "run.sqlite"
+    first = run(budget=20, initial=5, store=path)
+    unused = Objective("distance", dies_after(0, []), "minimize")
+    again = run(unused, budget=20, initial=5, store=path, resume=True)
+    assert smiles_of(again) == smiles_of(first)
+    more = run(budget=25, initial=5, store=path, resume=True)
+    assert smiles_of(more) == smiles_of(run(budget=25, initial=5))
+
+
+@pytest.mark.parametrize(
+    ("changed", "key"),
+    [
+        ({"seed": 1}, "search"),
+        ({"objective": Objective("distance", distance_to(TARGET), "maximize")}, "objective"),
+        ({"start": ["CCO"]}, "start"),
+    ],
+)
+def test_a_campaign_of_other_settings_is_refused(
+    tmp_path: Path, changed: dict[str, Any], key: str
+) -> None:
+    path = tmp_path / "run.sqlite"
+    run(budget=5, store=path)
+    with pytest.raises(ConfigError, match=f"was started with {key} ="):
+        run(**{"budget": 5, "store": path, "resume": True, **changed})
+
+
+def test_a_campaign_of_another_model_is_refused(tmp_path: Path) -> None:
+    class Other(BeadGenerator):
+        fingerprint = "other"
+
+    run(budget=5, store=tmp_path / "run.sqlite")
+    with pytest.raises(ConfigError, match="was started with model = 'beads', not 'other'"):
+        optimize(Other(), distance(), budget=5, store=tmp_path / "run.sqlite", resume=True, **SMALL)
+
+
+def test_start_molecules_come_first_and_the_search_sets_out_from_them() -> None:
+    start = [molecules()[(2, 2, 2, 2, 2)], molecules()[(3, 0, 3, 1, 4)]]
+    result = run(budget=20, start=start)
+    assert smiles_of(result)[:2] == start
+    assert [o.suggestion.origin for o in result.observations[:2]] == ["start", "start"]
+    assert result.top(1)[0][1] == 0.0
+
+
+def test_start_molecules_that_cannot_be_used_are_named() -> None:
+    start = ["c1ccccc1", molecules()[TARGET], "not a molecule"]
+    result = run(budget=5, start=start)
+    assert result.left_out == ("c1ccccc1", "not a molecule")
+    with pytest.raises(InputError, match="none of the start molecules"):
+        run(start=start[:1])
+
+
+def test_more_start_molecules_than_the_budget_are_refused() -> None:
+    with pytest.raises(BudgetError, match="10 start molecules, but the budget is 5"):
+        run(budget=5, start=list(levels())[:10])
+
+
+@pytest.mark.slow
+def test_failures_are_recorded_cost_budget_and_do_not_stop_the_search() -> None:
+    away = distance_to(TARGET)
+
+    def touchy(smiles: str) -> float:
+        if levels()[smiles][1] > 2:
+            raise ValueError("does not fit")
+        return away(smiles)
+
+    result = run(Objective("d", touchy, "minimize"), budget=60)
+    failed = [o for o in result.observations if not o.outcome.ok]
+    assert result.top(1)[0][1] == 0.0
+    assert failed
+    assert {o.outcome.failure for o in failed} == {"ValueError: does not fit"}
+    assert len(result.observations) == 60
+    assert result.ranked()[-len(failed) :] == failed
+
+
+def test_a_broken_objective_stops_at_once_and_after_repair_the_run_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "run.sqlite"
+
+    def broken(smiles: str) -> float:
+        raise RuntimeError("licence expired")
+
+    with pytest.raises(OracleError, match="licence expired"):
+        run(Objective("distance", broken, "minimize"), store=path)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT count(*) FROM outcomes").fetchone() == (0,)
+    repaired = run(store=path, resume=True)
+    assert smiles_of(repaired) == smiles_of(default_run())
+
+
+def test_a_generator_that_runs_out_of_molecules_ends_the_run() -> None:
+    class Tiny(BeadGenerator):
+        """Makes 25 molecules only: the first three beads are always the same."""
+
+        def decode(self, z: np.ndarray) -> list[str | None]:
+            return super().decode(z * [0, 0, 0, 1, 1])
+
+    result = optimize(Tiny(), distance(), budget=100, batch_size=10, candidates=64)
+    assert result.stopped == "the generator has no more new molecules"
+    assert len(result.observations) == 25
+
+
+@pytest.mark.slow
+def test_an_objective_that_is_constant_does_no_harm() -> None:
+    assert len(run(Objective("one", lambda s: 1.0, "maximize"), budget=20).observations) == 20
+
+
+# --- the result --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("direction", "best"), [("maximize", np.fmax), ("minimize", np.fmin)])
+def test_the_curve_is_the_best_so_far_and_the_table_is_ranked(direction: Any, best: Any) -> None:
+    values = iter([math.nan, 3.0, 1.0, 5.0, 5.0, 2.0])
+
+    result = run(Objective("x", lambda s: next(values), direction), budget=6, initial=6)
+    np.testing.assert_array_equal(result.curve, best.accumulate(result.values))
+    table = result.table()
+    assert list(table.columns) == ["rank", "smiles", "value", "order", "step", "origin", "failure"]
+    assert list(table["rank"]) == [1, 2, 3, 4, 5, 6]
+    order = [4, 5, 2, 6, 3, 1] if direction == "maximize" else [3, 6, 2, 4, 5, 1]
+    assert list(table["order"]) == order
+    assert "not a finite number" in table["failure"].iloc[-1]
+    assert (table["failure"].iloc[:-1] == "").all()
+
+
+# --- surrogates --------------------------------------------------------------------------------
+
+
+def test_the_gp_predicts_its_observations_and_is_unsure_far_away() -> None:
+    rng = np.random.default_rng(0)
+    x = torch.as_tensor(rng.uniform(size=(40, 3)))
+    y = torch.sin(3 * x[:, 0]) + x[:, 1]
+    model = fit(x, y, latent_kernel(3), np.arange(40), seed=0)
+    there = posterior(model, torch.cat([x, x + 100.0]))
+    assert float((there.mean[:40] - y).abs().max()) < 0.05
+    std = there.covariance.diagonal().sqrt()
+    assert float(std[:40].max()) < 0.2 * float(std[40:].min())
+
+
+def test_structures_alone_teach_the_surrogate_where_latents_say_nothing() -> None:
+    smiles = list(levels())[::25]
+    alike = torch.as_tensor(similarity(*[fingerprints(parse_many(smiles))] * 2))
+    y = torch.as_tensor([float(s.count("N")) for s in smiles], dtype=torch.float64)
+    noise = np.random.default_rng(0).standard_normal((len(smiles), 4))
+    inputs = torch.as_tensor(np.hstack([noise, np.arange(len(smiles))[:, None]]))
+    half = len(smiles) // 2
+    model = fit(inputs[:half], y[:half], molecule_kernel(4, alike), np.arange(half), seed=0)
+    predicted = posterior(model, inputs[half:]).mean
+    assert float(torch.corrcoef(torch.stack([predicted, y[half:]]))[0, 1]) > 0.7
+
+
+def test_hyperparameters_come_from_the_chosen_rows_and_predictions_from_all() -> None:
+    rng = np.random.default_rng(0)
+    x = torch.as_tensor(rng.uniform(size=(60, 2)))
+    y = torch.cos(4 * x[:, 0])
+    few = fit(x, y, latent_kernel(2), np.arange(20), seed=0)
+    alone = fit(x[:20], y[:20], latent_kernel(2), np.arange(20), seed=0)
+    assert few.train_inputs[0].shape == (60, 2)
+    np.testing.assert_allclose(
+        few.covar_module.lengthscale.detach(), alone.covar_module.lengthscale.detach(), rtol=0.2
+    )
+    error = (posterior(few, x).mean - y).abs().max()
+    assert float(error) < 0.5 * float((posterior(alone, x).mean - y).abs().max())
+
+
+def test_a_fit_that_fails_leaves_the_priors_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise surrogates.ModelFittingError("no optimiser succeeded")
+
+    monkeypatch.setattr(surrogates, "fit_gpytorch_mll", fails)
+    x = torch.linspace(0, 1, 10, dtype=torch.float64)[:, None]
+    model = fit(x, x[:, 0], latent_kernel(1), np.arange(10), seed=0)
+    assert float((posterior(model, x).mean - x[:, 0]).abs().max()) < 0.2
+
+
+# --- acquisition -------------------------------------------------------------------------------
+
+
+def test_the_first_choice_is_the_one_of_largest_expected_improvement() -> None:
+    mean = torch.tensor([0.0, -0.5, 0.4, 0.3], dtype=torch.float64)
+    std = torch.tensor([0.0, 2.0, 0.1, 0.8], dtype=torch.float64)
+    normal = torch.distributions.Normal(0.0, 1.0)
+    u = mean[1:] / std[1:]
+    expected = std[1:] * (u * normal.cdf(u) + normal.log_prob(u).exp())  # Jones et al. 1998
+    joint = Posterior(mean, torch.diag(std**2))
+    assert greedy_batch(joint, 1, 3, seed=0)[0] == int(expected.argmax())
+
+
+def test_a_batch_does_not_spend_two_evaluations_on_twins() -> None:
+    covariance = torch.eye(4, dtype=torch.float64)
+    covariance[1, 2] = covariance[2, 1] = 1.0  # candidates 0 and 1 have always equal values
+    mean = torch.tensor([0.0, 1.0, 1.0, 0.6], dtype=torch.float64)
+    assert set(greedy_batch(Posterior(mean, covariance), 1, 2, seed=0)) in ({0, 2}, {1, 2})
+
+
+def test_hopeless_candidates_are_still_told_apart() -> None:
+    mean = torch.tensor([100.0, 0.0, 2.0, 1.0], dtype=torch.float64)
+    joint = Posterior(mean, 1e-4 * torch.eye(4, dtype=torch.float64))
+    assert greedy_batch(joint, 1, 3, seed=0) == [1, 2, 0]
+
+
+@given(st.integers(1, 8), st.integers(0, 100))
+def test_a_batch_has_no_candidate_twice_and_no_more_than_there_are(size: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    root = torch.as_tensor(rng.standard_normal((6, 6)))
+    joint = Posterior(torch.as_tensor(rng.standard_normal(6)), root @ root.T)
+    chosen = greedy_batch(joint, 2, size, seed)
+    assert len(chosen) == len(set(chosen)) == min(size, 4)
+    assert set(chosen) <= {0, 1, 2, 3}
+
+
+def test_joint_samples_have_the_mean_and_covariance_asked_for() -> None:
+    mean = torch.tensor([1.0, -2.0], dtype=torch.float64)
+    covariance = torch.tensor([[2.0, -0.9], [-0.9, 0.5]], dtype=torch.float64)
+    samples = draw(Posterior(mean, covariance), 20_000, seed=0)
+    np.testing.assert_allclose(samples.mean(0), mean, atol=1e-9)
+    np.testing.assert_allclose(torch.cov(samples.T), covariance, atol=0.05)
+
+
+# --- proposals ---------------------------------------------------------------------------------
+
+
+def test_new_molecules_are_canonical_unique_unseen_and_aligned_with_what_was_asked() -> None:
+    generator = BeadGenerator()
+    beads = [(0, 1, 2, 3, 4), (1, 1, 1, 1, 1), (0, 1, 2, 3, 4), (2, 2, 2, 2, 2)]
+    asked = STEP * (np.array(beads, float) - len(BEADS) // 2) + 0.01 * np.arange(4)[:, None]
+    found = decoded(generator, asked, ["a", "b", "c", "d"], {molecules()[beads[1]]})
+    assert found.smiles == (molecules()[beads[0]], molecules()[beads[3]])
+    assert found.origin == ("a", "d")
+    np.testing.assert_array_equal(found.asked, asked[[0, 3]])
+    np.testing.assert_array_equal(found.z, generator.encode(found.smiles))
+
+
+def test_what_is_no_molecule_or_cannot_be_encoded_is_no_candidate() -> None:
+    found = known(BeadGenerator(), ["nonsense", None, "c1ccccc1", molecules()[TARGET]], "abcd")
+    assert (found.smiles, found.origin) == ((molecules()[TARGET],), ("d",))
+    assert np.isnan(found.asked).all()
+    assert len(known(BeadGenerator(), [], [])) == 0
+
+
+def test_children_stay_within_reach_of_their_parents() -> None:
+    parents = np.array([[0.0] * 32, [10.0] * 32])
+    z, origin = children(parents, 2000, 0.5, seed=0)
+    crossed = np.array(origin) == "crossover"
+    radius = np.linalg.norm(z[~crossed, None] - parents, axis=2).min(1) / np.sqrt(32)
+    assert radius.max() < 0.5 * 1.7
+    assert radius.min() < 0.1
+    assert 0.1 < crossed.mean() < 0.4
+    assert ((z[crossed].mean(1) > 0.5) & (z[crossed].mean(1) < 9.5)).all()
+
+
+def test_a_single_parent_has_children_too() -> None:
+    z, origin = children(np.zeros((1, 3)), 10, 1.0, seed=0)
+    assert z.shape == (10, 3)
+    assert set(origin) == {"perturbation"}
+
+
+# --- trust region ------------------------------------------------------------------------------
+
+
+def test_the_region_grows_with_success_and_shrinks_with_failure() -> None:
+    grown = shrunk = TrustRegion()
+    for step in range(SUCCESSES):
+        grown = grown.after(step, improved=True)
+    for step in range(FAILURES):
+        shrunk = shrunk.after(step, improved=False)
+    assert (grown.length, shrunk.length) == (2 * FIRST_LENGTH, FIRST_LENGTH / 2)
+
+
+@given(st.lists(st.booleans(), max_size=200))
+def test_the_region_stays_between_its_bounds(history: list[bool]) -> None:
+    region = TrustRegion()
+    for step, improved in enumerate(history):
+        region = region.after(step, improved)
+        assert SHORTEST <= region.length <= LONGEST
+
+
+def test_a_region_that_found_its_optimum_makes_way_for_a_new_one() -> None:
+    utility = [5.0] + [1.0] * 40
+    region = replay(range(41), utility)
+    assert region.begun > 0
+    assert replay(range(region.begun), utility[: region.begun]) == TrustRegion(begun=region.begun)
+
+
+def test_a_new_region_is_measured_by_its_own_molecules() -> None:
+    steps = list(range(41))
+    begun = replay(steps, [5.0] + [1.0] * 40).begun
+    utility = [5.0] + [1.0] * (begun - 1) + [0.0, 0.5, 0.7]
+    region = replay(range(len(utility)), utility)
+    assert (region.begun, region.length) == (begun, 2 * FIRST_LENGTH)
+
+
+def test_failed_molecules_are_no_success() -> None:
+    assert replay([0, 1, 2], [1.0, math.nan, math.nan]).failures == 2
