@@ -35,7 +35,8 @@ def write_tensors(
     ({'w': tensor([1., 1.])}, {'step': '3'})
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    header, body = _split(save(plain, metadata={**texts, _CHECKSUM: ""}))
+    header, body = _split(save(plain))
+    header = {"__metadata__": {**texts, _CHECKSUM: ""}, **header}
     header["__metadata__"][_CHECKSUM] = _digest(header, body)
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)  # the format aligns the data to eight bytes
