@@ -29,7 +29,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.amp import custom_bwd, custom_fwd
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.autograd.graph import saved_tensors_hooks
@@ -57,6 +56,7 @@ def gru_from_tokens(
     zeros), both in the packing's sorted order; ``weight_hh (3h, h)``, ``bias_hn (h,)``.
     """
     lease = POOL.lease()
+    table, context, initial = _alike(weight_hh, table, context, initial)
     with saved_tensors_hooks(_holding(lease), _unwrap):
         return _TokenGRU.apply(lease, packing, tokens, table, context, initial, weight_hh, bias_hn)
 
@@ -72,8 +72,14 @@ def gru_from_inputs(
 ) -> tuple[Tensor, Tensor]:
     """Like :func:`gru_from_tokens`, for packed ``inputs (n, i)`` and ``weight_ih (3h, i)``."""
     lease = POOL.lease()
+    inputs, initial = _alike(weight_hh, inputs, initial)
     with saved_tensors_hooks(_holding(lease), _unwrap):
         return _InputGRU.apply(lease, packing, inputs, weight_ih, bias, initial, weight_hh, bias_hn)
+
+
+def _alike(weight: Tensor, *tensors: Any) -> list[Any]:
+    """The tensors in the weights' precision: autocast may have lowered some of them."""
+    return [None if x is None else x.to(weight.dtype) for x in tensors]
 
 
 class _Held:
@@ -93,7 +99,6 @@ def _unwrap(held: _Held) -> Tensor:
 
 class _TokenGRU(Function):
     @staticmethod
-    @custom_fwd(device_type="cpu", cast_inputs=torch.float32)
     def forward(
         ctx: Any,
         lease: Lease,
@@ -110,18 +115,15 @@ class _TokenGRU(Function):
         candidate = lease.take(packing.size, hidden, dtype=table.dtype)
         states = table.new_empty(packing.size, hidden)
         table = table.contiguous()
-        start = 0
         state = initial
-        for count in packing.counts:
-            stop = start + count
-            gate = gates[start:stop]
-            torch.index_select(table, 0, tokens[start:stop], out=gate)
+        counts = packing.counts
+        for ids, gate, c, out in zip(
+            *(x.split(counts) for x in (tokens, gates, candidate, states)), strict=True
+        ):
+            torch.index_select(table, 0, ids, out=gate)
             if context is not None:
-                gate.add_(context[:count])
-            state = advance(
-                gate, state, weight_hh, bias_hn, candidate[start:stop], states[start:stop]
-            )
-            start = stop
+                gate.add_(context[: len(ids)])
+            state = advance(gate, state, weight_hh, bias_hn, c, out)
         ctx.packing = packing
         ctx.rows = len(table)
         ctx.set_materialize_grads(False)
@@ -130,7 +132,6 @@ class _TokenGRU(Function):
 
     @staticmethod
     @once_differentiable
-    @custom_bwd(device_type="cpu")
     def backward(ctx: Any, d_states: Tensor | None, d_final: Tensor | None) -> Any:
         tokens, initial, weight_hh, gates, candidate, states = ctx.saved_tensors
         if d_states is None and d_final is None:
@@ -156,7 +157,6 @@ class _TokenGRU(Function):
 
 class _InputGRU(Function):
     @staticmethod
-    @custom_fwd(device_type="cpu", cast_inputs=torch.float32)
     def forward(
         ctx: Any,
         lease: Lease,
@@ -173,12 +173,12 @@ class _InputGRU(Function):
         candidate = lease.take(packing.size, hidden, dtype=inputs.dtype)
         states = inputs.new_empty(packing.size, hidden)
         torch.addmm(bias, inputs, weight_ih.t(), out=gates)
-        start = 0
         state = initial
-        for count in packing.counts:
-            here = slice(start, start + count)
-            state = advance(gates[here], state, weight_hh, bias_hn, candidate[here], states[here])
-            start += count
+        counts = packing.counts
+        for gate, c, out in zip(
+            *(x.split(counts) for x in (gates, candidate, states)), strict=True
+        ):
+            state = advance(gate, state, weight_hh, bias_hn, c, out)
         ctx.packing = packing
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(inputs, weight_ih, initial, weight_hh, gates, candidate, states)
@@ -186,7 +186,6 @@ class _InputGRU(Function):
 
     @staticmethod
     @once_differentiable
-    @custom_bwd(device_type="cpu")
     def backward(ctx: Any, d_states: Tensor | None, d_final: Tensor | None) -> Any:
         inputs, weight_ih, initial, weight_hh, gates, candidate, states = ctx.saved_tensors
         if d_states is None and d_final is None:
@@ -232,7 +231,8 @@ def advance(
         reset_update.addmm_(state, weight_hh[: 2 * hidden].t())
         torch.addmm(bias_hn, state, weight_hh[2 * hidden :].t(), out=candidate)
     reset_update.sigmoid_()
-    new.addcmul_(reset_update[:, :hidden], candidate).tanh_()
+    # tanh(x) = 2 sigmoid(2 x) - 1: torch's vectorised sigmoid is nine times as fast as its tanh.
+    new.addcmul_(reset_update[:, :hidden], candidate).mul_(2).sigmoid_().mul_(2).sub_(1)
     update = reset_update[:, hidden:]
     if state is None:
         return torch.addcmul(new, new, update, value=-1, out=out)
@@ -262,53 +262,52 @@ def _through_time(
     total = gates.new_zeros(b, 4 * hidden)
     # A row's gradient waits in `carry` untouched until the walk back reaches its last step.
     carry = gates.new_zeros(b, hidden) if d_final is None else d_final.clone()
-    stop = packing.size
-    for step in range(len(packing.counts) - 1, -1, -1):
-        count = packing.counts[step]
-        start = stop - count
-        d, tmp, delta_t, gate = carry[:count], scratch[:count], delta[start:stop], gates[start:stop]
-        d_c, d_r, d_u, d_n = delta_t.split(hidden, 1)
-        r, u, n = gate.split(hidden, 1)
-        if step:
-            before = start - packing.counts[step - 1]
-            previous = states[before : before + count]
-        else:
-            previous = None if initial is None else initial
-        if d_states is not None:
-            d.add_(d_states[start:stop])
+    counts = packing.counts
+    r, u, n = (gate.split(counts) for gate in gates.split(hidden, 1))
+    d_c, d_r, d_u, d_n = (part.split(counts) for part in delta.split(hidden, 1))
+    recurrent = delta[:, : 3 * hidden].split(counts)
+    deltas, c, h = delta.split(counts), candidate.split(counts), states.split(counts)
+    d_h = None if d_states is None else d_states.split(counts)
+    for t in range(len(counts) - 1, -1, -1):
+        d, tmp = carry[: counts[t]], scratch[: counts[t]]
+        previous = h[t - 1][: counts[t]] if t else initial
+        if d_h is not None:
+            d.add_(d_h[t])
         if previous is None:
-            torch.mul(n, d, out=tmp).neg_()
+            torch.mul(n[t], d, out=tmp).neg_()
         else:
-            torch.sub(previous, n, out=tmp).mul_(d)
-        _sigmoid_backward(tmp, u, grad_input=d_u)
-        torch.addcmul(d, d, u, value=-1, out=tmp)
-        _tanh_backward(tmp, n, grad_input=d_n)
-        torch.mul(d_n, r, out=d_c)
-        torch.mul(d_n, candidate[start:stop], out=tmp)
-        _sigmoid_backward(tmp, r, grad_input=d_r)
-        total[:count].add_(delta_t)
+            torch.sub(previous, n[t], out=tmp).mul_(d)
+        _sigmoid_backward(tmp, u[t], grad_input=d_u[t])
+        torch.addcmul(d, d, u[t], value=-1, out=tmp)
+        _tanh_backward(tmp, n[t], grad_input=d_n[t])
+        torch.mul(d_n[t], r[t], out=d_c[t])
+        torch.mul(d_n[t], c[t], out=tmp)
+        _sigmoid_backward(tmp, r[t], grad_input=d_r[t])
+        total[: counts[t]].add_(deltas[t])
         if previous is not None:
-            d.mul_(u).addmm_(delta_t[:, : 3 * hidden], weight)
-        stop = start
+            d.mul_(u[t]).addmm_(recurrent[t], weight)
     return delta, total, carry
 
 
 def _weight_gradient(
     packing: Packing, lease: Lease, delta: Tensor, initial: Tensor | None, states: Tensor
 ) -> Tensor:
-    """The gradient (3h, h) of the recurrent weights: one product over all steps."""
+    """The gradient (3h, h) of the recurrent weights: the states before each step against delta."""
     hidden = states.shape[1]
     b, n = packing.counts[0], packing.size
-    d_weight = states.new_empty(3 * hidden, hidden)
-    previous = lease.take(n, hidden, dtype=states.dtype)
-    if initial is None:  # the first step saw a state of zeros: leave it out
-        delta, previous = delta[b:], previous[b:]
-        torch.index_select(states, 0, packing.previous[b:] - b, out=previous)
-    else:
-        torch.index_select(states, 0, packing.previous[b:] - b, out=previous[b:])
-        previous[:b].copy_(initial)
-    torch.mm(delta[:, hidden : 3 * hidden].t(), previous, out=d_weight[: 2 * hidden])
-    torch.mm(delta[:, :hidden].t(), previous, out=d_weight[2 * hidden :])
+    # As long as no row has ended, the states before are the states themselves, b rows later.
+    full = b * packing.counts.count(b)
+    pairs = [(delta[b:full], states[: full - b])]
+    if full < n:
+        before = lease.take(n - full, hidden, dtype=states.dtype)
+        torch.index_select(states, 0, packing.previous[full:] - b, out=before)
+        pairs.append((delta[full:], before))
+    if initial is not None:
+        pairs.append((delta[:b], initial))
+    d_weight = states.new_zeros(3 * hidden, hidden)
+    for d, previous in pairs:
+        d_weight[: 2 * hidden].addmm_(d[:, hidden : 3 * hidden].t(), previous)
+        d_weight[2 * hidden :].addmm_(d[:, :hidden].t(), previous)
     return d_weight
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -30,12 +32,9 @@ class Decoder(nn.Module):
             )
             for i in range(depth)
         )
-        if config.tie_embeddings:
-            self.output = linear(hidden, config.embedding_dim, generator)
-            self.output_bias = nn.Parameter(torch.zeros(vocab_size))
-        else:
-            self.output = linear(hidden, vocab_size, generator)
-            self.output_bias = None
+        tied = config.tie_embeddings
+        self.output = linear(hidden, config.embedding_dim if tied else vocab_size, generator)
+        self.output_bias = nn.Parameter(torch.zeros(vocab_size)) if tied else None
 
     def forward(self, packing: Packing, tokens: Tensor, z: Tensor) -> Tensor:
         """Logits ``(n, v)`` of the symbol after each of the packed ``tokens (n,)``, for z (b, d).
@@ -44,8 +43,8 @@ class Decoder(nn.Module):
         uses as an input.
         """
         z = packing.sort(z)
-        first, *others = self.layers
-        initials = self._initial_states(z)
+        first, *others = self.grus
+        initials = self.initial_states(z)
         states, _ = first.from_tokens(packing, tokens, self.embedding.weight, z, initials[0])
         for layer, initial in zip(others, initials[1:], strict=True):
             states, _ = layer.from_inputs(packing, states, initial)
@@ -53,12 +52,18 @@ class Decoder(nn.Module):
 
     def logits(self, states: Tensor) -> Tensor:
         """Logits ``(n, v)`` of the last layer's ``states (n, h)``."""
-        outputs = self.output(states)
+        outputs: Tensor = self.output(states)
         if self.output_bias is None:
             return outputs
         return torch.addmm(self.output_bias, outputs, self.embedding.weight.t())
 
-    def _initial_states(self, z: Tensor) -> tuple[Tensor, ...]:
+    @property
+    def grus(self) -> list[GRULayer]:
+        """The layers, first to last."""
+        return cast(list[GRULayer], list(self.layers))
+
+    def initial_states(self, z: Tensor) -> tuple[Tensor, ...]:
+        """Each layer's first state, ``(b, h)`` each, for ``z (b, d)``."""
         return torch.tanh(self.initial(z)).chunk(len(self.layers), dim=-1)
 
 
@@ -71,11 +76,11 @@ class Writer:
 
     def __init__(self, decoder: Decoder, z: Tensor) -> None:
         self._decoder = decoder
-        self._layers: list[GRULayer] = list(decoder.layers)
+        self._layers = decoder.grus
         self._table = self._layers[0].gate_table(decoder.embedding.weight)
         self._context = self._layers[0].context_gates(z)
         self._biases = [layer.bias for layer in self._layers]
-        self._states = [state.contiguous() for state in decoder._initial_states(z)]
+        self._states = [state.contiguous() for state in decoder.initial_states(z)]
 
     def write(self, tokens: Tensor) -> Tensor:
         """Take each row's next symbol ``(b,)`` and return logits ``(b, v)`` for the one after."""

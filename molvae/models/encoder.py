@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -35,21 +37,20 @@ class Encoder(nn.Module):
 
     def forward(self, packing: Packing, tokens: Tensor) -> Tensor:
         """Features ``(b, features)`` in the original row order, for packed ``tokens (n,)``."""
-        vectors = self.embedding.weight
-        finals: list[Tensor] = []
+        layers = cast(list[list[GRULayer]], list(self.layers))
         states: Tensor | None = None
-        for layer in self.layers:
-            finals, outputs = [], []
-            for direction, gru in enumerate(layer):
+        for depth, layer in enumerate(layers, start=1):
+            outputs, finals = [], []
+            for backward, gru in enumerate(layer):
                 if states is None:
-                    read = tokens[packing.mirror] if direction else tokens
-                    output, final = gru.from_tokens(packing, read, vectors)
+                    read = tokens[packing.mirror] if backward else tokens
+                    output, final = gru.from_tokens(packing, read, self.embedding.weight)
                 else:
-                    read = states[packing.mirror] if direction else states
+                    read = states[packing.mirror] if backward else states
                     output, final = gru.from_inputs(packing, read)
+                if depth < len(layers):
+                    outputs.append(output[packing.mirror] if backward else output)
                 finals.append(final)
-                outputs.append((output, direction))
-            if layer is not self.layers[-1]:
-                forwards = [o[packing.mirror] if direction else o for o, direction in outputs]
-                states = torch.cat(forwards, 1)
+            if outputs:
+                states = torch.cat(outputs, 1)
         return packing.restore(torch.cat(finals, 1))

@@ -45,15 +45,11 @@ class Packing:
         alive = steps[:, None] < falling
         step, place = alive.nonzero(as_tuple=True)
         counts = tuple(alive.sum(1).tolist())
-        to = {"device": device, "non_blocking": True}
-        return cls(
-            order=order.to(**to),
-            counts=counts,
-            row=order[place].to(**to),
-            place=place.to(**to),
-            step=step.to(**to),
-            lengths=falling.to(**to),
-        )
+
+        def to(index: Tensor) -> Tensor:
+            return index.to(device, non_blocking=True)
+
+        return cls(to(order), counts, to(order[place]), to(place), to(step), to(falling))
 
     @property
     def size(self) -> int:

@@ -80,7 +80,7 @@ class GRULayer(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """:meth:`from_tokens` by torch's fused GRU, the fast way on other devices than the CPU."""
         inputs = embedding.index_select(0, tokens)
-        weight = self.weight_ih
+        weight: Tensor = self.weight_ih
         if context is not None and self.weight_context is not None:
             # A fused GRU takes no precomputed gates, but W_ih x + W_z z is [W_ih W_z] [x; z].
             inputs = torch.cat([inputs, context.index_select(0, packing.place)], 1)
