@@ -28,7 +28,7 @@ _BATCH = 512
 _SHOWN = 200
 _MANY_RINGS = 7
 _HARMLESS = "CCO"
-_ELEMENT = re.compile(r"\[\d*([A-Z][a-z]?|[a-z]+|\*)|(Cl|Br|[BCNOPSFI]|[bcnops])")
+_ELEMENT = re.compile(r"\[\d*([A-Z][a-z]?|[a-z]+|\*)|(Cl|Br|[BCNOPSFI]|[bcnops]|\*)")
 
 
 class CleanOptions(Record):
