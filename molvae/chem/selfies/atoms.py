@@ -51,10 +51,10 @@ class Kind(IntEnum):
     """What a token asks the encoder to do; every kind below RING is an atom."""
 
     PLAIN = 0
-    AROMATIC = 1  # lower case, no bond written
-    BONDED = 2  # lower case after a written bond
-    COLON = 3  # any atom after ":"
-    CHIRAL = 4  # upper case with @ or @@
+    AROMATIC = 1  # lower case, no bond written, not chiral
+    CHIRAL = 2  # with @ or @@, upper case or no bond written
+    BONDED = 3  # lower case after a written bond
+    COLON = 4  # any atom after ":"
     RING = 5
     CLOSE = 6
     DOT = 7
@@ -147,11 +147,14 @@ def read_token(text: str, constraints: Constraints) -> Token:
         brackets = CLOSES * bool(match["closes"]) | OPENS * bool(match["opens"])
         order = _ORDER.get(bond, 1)
         symbol = f"[{'' if bond in ('-', ':') else bond}{atom.body}]"
-        kind = Kind.CHIRAL if atom.chiral else Kind.PLAIN
         if bond == ":":
             kind = Kind.COLON
-        elif atom.aromatic:
-            kind = Kind.BONDED if bond else Kind.AROMATIC
+        elif bond and atom.aromatic:
+            kind = Kind.BONDED
+        elif atom.chiral:
+            kind = Kind.CHIRAL
+        else:
+            kind = Kind.AROMATIC if atom.aromatic else Kind.PLAIN
         return int(kind), brackets, symbol, order, atom.capacity - order, atom
     if match := _RING_TOKEN.fullmatch(text):
         brackets = CLOSES * bool(match["closes"])

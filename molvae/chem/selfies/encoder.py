@@ -15,7 +15,8 @@ from molvae.chem.selfies.draft import CHAIN, Draft, Opening
 from molvae.chem.selfies.errors import CodecError
 from molvae.chem.selfies.symbols import BASE, DOT
 
-_AROMATIC, _COLON, _RING, _CLOSE = map(int, (Kind.AROMATIC, Kind.COLON, Kind.RING, Kind.CLOSE))
+# Plain numbers: an enumeration's comparison costs as much as the rest of an atom.
+_PLAIN, _AROMATIC, _CHIRAL, _BONDED, _COLON, _RING, _CLOSE, _DOT = map(int, Kind)
 
 
 class _Memory(dict[str, Token]):
@@ -75,6 +76,7 @@ class Encoder:
         """The draft, and (place, index) of its branches."""
         draft = Draft(ahead)
         symbols, atoms, free, chiral = draft.symbols, draft.atoms, draft.free, draft.chiral
+        system, places = draft.system, draft.aromatic_places
         opened: dict[str, Opening] = {}
         branches: list[tuple[int, int]] = []
         stack: list[tuple[int, int, bool, int, int]] = []
@@ -111,22 +113,29 @@ class Encoder:
                         symbols.append(DOT)
                     symbol = info.root
                     free.append(info.capacity)
-                if kind:
+                if kind == _AROMATIC:
+                    if aromatic:
+                        system[count] = [atom]
+                        system[atom].append(count)
+                        places[count] = len(symbols)
+                    else:
+                        system[count] = []
+                        aromatic = True
+                elif kind == _PLAIN:
+                    aromatic = False
+                else:
                     if info.chiral:
                         ranks = []
                         chiral[count] = len(symbols), ranks
                     if info.aromatic:
-                        draft.system[count] = []
-                        if aromatic and kind == _AROMATIC:
-                            draft.system[atom].append(count)
-                            draft.system[count].append(atom)
-                            draft.aromatic_places[count] = len(symbols)
-                    if kind == _COLON and atom >= 0:
+                        system[count] = []
+                        delocalised = kind == _COLON or (aromatic and kind == _CHIRAL)
+                    else:
+                        delocalised = kind == _COLON
+                    if delocalised and atom >= 0:
                         draft.bond_aromatic(atom, count)
-                        draft.aromatic_places[count] = len(symbols)
+                        places[count] = len(symbols)
                     aromatic = info.aromatic
-                else:
-                    aromatic = False
                 symbols.append(symbol)
                 atoms.append(info)
                 parent = atom
