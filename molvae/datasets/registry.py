@@ -81,6 +81,10 @@ class DatasetCard(Record):
         """Whether the data set comes with its own training and test parts."""
         return self.split_column is not None or any(member.split for member in self.members)
 
+    def terms(self) -> str:
+        """Title, licence and citation in three lines: whoever takes the data should see them."""
+        return f"{self.title}\nLicence: {self.licence}\nPlease cite: {self.citation}"
+
 
 def card(name: str) -> DatasetCard:
     """The card of the data set called ``name``, or :class:`InputError` with the nearest names."""

@@ -31,7 +31,7 @@ class Source:
 
     ``paths`` and ``parts`` (one per path) say what is read; ``labels`` which numeric columns and
     under which names; ``split_column`` holds train/validation/test words. ``expected_rows`` is
-    for the progress bar. ``held`` are the rows of a source in memory.
+    for the progress bar, ``dataset_name`` for whom to cite. ``held`` are rows in memory.
     """
 
     paths: tuple[str, ...]
@@ -41,6 +41,7 @@ class Source:
     split_column: str | None = None
     limit: int | None = None
     expected_rows: int | None = None
+    dataset_name: str | None = None
     held: tuple[Row, ...] = ()
 
     @classmethod
@@ -119,6 +120,7 @@ class Source:
             split_column=entry.split_column,
             limit=limit,
             expected_rows=sum(m.rows for m in entry.members if m.split != "apart"),
+            dataset_name=name,
         )
 
     @classmethod
