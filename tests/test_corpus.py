@@ -16,10 +16,11 @@ import pytest
 from molvae.base.errors import ConfigError, FileError, InputError, ModelError, MolvaeError
 from molvae.chem.smiles import canonicalise
 from molvae.chem.tokenizer import Tokenizer
-from molvae.datasets.corpus import ARRAYS, Corpus, build_corpus
+from molvae.datasets.corpus import Corpus, build_corpus
 from molvae.datasets.options import CorpusOptions
 from molvae.datasets.sources import Source
 from molvae.datasets.splits import PARTS, SplitOptions
+from molvae.datasets.store import ARRAYS
 
 ZINC = Path(__file__).parents[1] / "data" / "samples" / "zinc250k_2000.smi"
 SMILES = ZINC.read_text().split()[:200]

@@ -20,7 +20,6 @@ from molvae.base.parallel import chunked, default_workers
 from molvae.base.progress import Progress
 from molvae.chem.tokenizer import Tokenizer
 from molvae.datasets.clean import Cleaned, CleanOptions, clean
-from molvae.datasets.corpus import ARRAYS, FORMAT, FORMAT_VERSION, META, Corpus
 from molvae.datasets.encoding import Work, given_part, label_cards, label_table
 from molvae.datasets.finishing import DroppedFile, drop_rare, write_arrays, write_table
 from molvae.datasets.options import CorpusOptions
@@ -28,6 +27,7 @@ from molvae.datasets.rows import Row
 from molvae.datasets.sources import Source
 from molvae.datasets.splits import PARTS, split_given, split_groups, split_random
 from molvae.datasets.staging import Staging
+from molvae.datasets.store import ARRAYS, FORMAT, FORMAT_VERSION, META, Corpus
 
 _BATCH = 1024
 _FEW = 2000
