@@ -1,4 +1,4 @@
-"""`molvae optimize`: Bayesian optimisation of an objective in a model's latent space."""
+"""``molvae optimize``: the molecules that score best, in few evaluations."""
 
 from __future__ import annotations
 
@@ -7,29 +7,45 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from molvae.cli import common
+from molvae.cli.common import (
+    AsJson,
+    Assignments,
+    ConfigFile,
+    Device,
+    Quiet,
+    Seed,
+    Verbose,
+    print_json,
+    print_table,
+    say,
+    settings,
+    show,
+)
+from molvae.cli.flags import Model, Sane, SmilesColumn
 
 if TYPE_CHECKING:
-    from molvae.optimize.config import OptimizeOptions
+    from molvae.cli.optimize_settings import OptimizeSettings
+    from molvae.datasets.corpus import Corpus
     from molvae.optimize.result import Result
     from molvae.oracles.objective import Objective
 
 _SHOWN = 10
+_DRAWN = 50
 
 
 def optimize(
-    model: Annotated[Path | None, typer.Argument(help="Directory of a trained model.")] = None,
+    model: Model,
     maximize: Annotated[
-        str | None, typer.Option(metavar="PROPERTY", help="Property to maximise, as qed.")
+        str | None, typer.Option(metavar="PROPERTY", help="Property to maximise, such as qed.")
     ] = None,
     minimize: Annotated[
-        str | None, typer.Option(metavar="PROPERTY", help="Property to minimise, as sa.")
+        str | None, typer.Option(metavar="PROPERTY", help="Property to minimise, such as sa.")
     ] = None,
     target: Annotated[
-        float | None, typer.Option(help="Maximise closeness of the property to this value.")
+        float | None, typer.Option(help="Maximise the property's closeness to this value.")
     ] = None,
     width: Annotated[
-        float | None, typer.Option(help="Distance from the target at which closeness is 0.61.")
+        float | None, typer.Option(help="Distance from the target where closeness is 0.61.")
     ] = None,
     objective: Annotated[
         str | None,
@@ -37,59 +53,77 @@ def optimize(
     ] = None,
     direction: Annotated[
         str | None,
-        typer.Option(metavar="maximize|minimize", help="Which way is better for --objective."),
+        typer.Option(metavar="maximize|minimize", help="Which way is better, for --objective."),
     ] = None,
     takes_list: Annotated[
         bool | None,
-        typer.Option("--takes-list", help="The function takes a list of SMILES, returns as many."),
+        typer.Option("--takes-list", help="The function takes a list of SMILES, returns a list."),
     ] = None,
     budget: Annotated[
-        int | None, typer.Option(help="Unique molecules to evaluate. (default: 300)")
+        int | None, typer.Option(help="Unique molecules to evaluate.  [default: 300]")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Molecules evaluated in each step. (default: 10)")
+        int | None, typer.Option(help="Molecules evaluated in each step.  [default: 10]")
     ] = None,
     initial: Annotated[
         int | None,
-        typer.Option(help="Samples evaluated first. (default: 3 batches; none with --start)"),
+        typer.Option(help="Prior samples evaluated first.  [default: 3 steps; 0 with --start]"),
     ] = None,
     candidates: Annotated[
-        int | None, typer.Option(help="Latents decoded in each step. (default: 512)")
+        int | None, typer.Option(help="Latents decoded in each step.  [default: 512]")
     ] = None,
     start: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Molecules to begin with; all evaluated.")
+        str | None,
+        typer.Option(metavar="FILE", help="Molecules to begin with; all are evaluated."),
     ] = None,
+    smiles_column: SmilesColumn = None,
+    sane: Sane = None,
     store: Annotated[
         Path | None,
-        typer.Option(help="Record of the campaign. (default: the output with .sqlite)"),
+        typer.Option(
+            metavar="FILE", help="Record of the campaign.  [default: the output, as .sqlite]"
+        ),
     ] = None,
     resume: Annotated[
-        bool | None, typer.Option("--resume", help="Go on with the recorded campaign, if any.")
+        bool, typer.Option("--resume", help="Go on with the recorded campaign, if there is one.")
+    ] = False,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Table of all molecules, best first (.csv .tsv .smi .sdf .parquet .jsonl, with "
+            "or without .gz); may be repeated; - is standard output.",
+        ),
     ] = None,
-    output: common.Output = None,
-    as_json: common.AsJson = False,
-    seed: common.Seed = None,
-    device: common.Device = None,
-    config: common.ConfigFile = None,
-    assignments: common.Assignments = None,
-    quiet: common.Quiet = False,
-    verbose: common.Verbose = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Page (.html) with the run and drawings.")
+    ] = None,
+    corpus: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Training corpus, to name each one's nearest molecule."),
+    ] = None,
+    seed: Seed = None,
+    device: Device = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Find the molecules that score best, in few evaluations.
+    """Search a model's latent space for the molecules that score best, in few evaluations.
 
-    Evaluates a property by name, or your own MODULE:FUNCTION, also from the current directory:
-
-        molvae optimize model/ --maximize qed --budget 300 -o best.csv
-
-        molvae optimize model/ --objective assay:potency --direction maximize -o best.csv
+    The objective is a property by name, or a function of your own, also from the current
+    directory: molvae optimize MODEL --objective assay:potency --direction maximize -o best.csv
     """
-    from molvae.optimize.config import OptimizeOptions
+    from molvae.cli.optimize_settings import OptimizeSettings
+    from molvae.datasets.corpus import Corpus
 
-    options = common.settings(
-        OptimizeOptions,
+    chosen = settings(
+        OptimizeSettings,
         config,
         assignments,
-        model=model,
         maximize=maximize,
         minimize=minimize,
         target=target,
@@ -102,91 +136,119 @@ def optimize(
         initial=initial,
         candidates=candidates,
         start=start,
+        smiles_column=smiles_column,
+        sane=sane,
         store=store,
-        resume=resume,
-        output=output,
+        corpus=corpus,
         seed=seed,
         device=device,
     )
-    _run(options, as_json=as_json, quiet=quiet)
+    outputs = output or ([] if as_json or report else ["-"])
+    files = [Path(place) for place in outputs if place != "-"]
+    if chosen.store is None and files:
+        chosen = chosen.replace(store=files[0].with_suffix(".sqlite"))
+    training = Corpus.open(chosen.corpus) if chosen.corpus is not None else None
+    result = _search(model, chosen, resume=resume, quiet=quiet)
+    _say_what_was_found(result, quiet)
+    _write(result, training, outputs, report, quiet)
+    if as_json:
+        print_json(_summary(result))
 
 
-def _run(options: OptimizeOptions, *, as_json: bool, quiet: bool) -> None:
-    from molvae.datasets.writers import write_table
+def _search(model: str, chosen: OptimizeSettings, *, resume: bool, quiet: bool) -> Result:
     from molvae.generator import load
     from molvae.optimize.run import optimize as search
+    from molvae.optimize.sane import SaneGenerator
 
-    goal = _objective(options)
-    start = _start(options.start, quiet)
-    place = options.store
-    if place is None and options.output != "-":
-        place = Path(options.output).with_suffix(".sqlite")
-    common.say(f"to {goal}, and nothing else, in {options.budget:,} evaluations", quiet)
-    if place is not None:
-        common.say(f"recorded in {place}; --resume goes on from there", quiet)
-    result = search(
-        load(options.model, options.device),
+    goal = _objective(chosen)
+    start = _start(chosen, quiet)
+    filtered = ", among sane molecules" if chosen.sane else ""
+    say(f"to {goal}, and nothing else{filtered}, in {chosen.budget:,} evaluations", quiet)
+    if chosen.store is not None:
+        say(f"recorded in {chosen.store}; with --resume it goes on from there", quiet)
+    generator = load(model, chosen.device)
+    return search(
+        SaneGenerator(generator) if chosen.sane else generator,
         goal,
-        budget=options.budget,
-        batch_size=options.batch_size,
-        initial=options.initial,
-        candidates=options.candidates,
+        budget=chosen.budget,
+        batch_size=chosen.batch_size,
+        initial=chosen.initial,
+        candidates=chosen.candidates,
         start=start,
-        seed=options.seed,
-        store=place,
-        resume=options.resume,
-        progress=common.show(quiet),
+        seed=chosen.seed,
+        store=chosen.store,
+        resume=resume,
+        progress=show(quiet),
     )
-    _report(result, quiet)
-    if as_json:
-        common.print_json(_summary(result))
-    if not (as_json and options.output == "-"):
-        write_table(options.output, result.columns())
 
 
-def _objective(options: OptimizeOptions) -> Objective:
+def _objective(chosen: OptimizeSettings) -> Objective:
     from molvae.oracles.external import function_objective
     from molvae.oracles.functions import property_objective
 
-    if options.objective is not None and options.direction is not None:
-        return function_objective(options.objective, options.direction, batch=options.takes_list)
-    if options.maximize is not None:
+    if chosen.objective is not None and chosen.direction is not None:
+        return function_objective(chosen.objective, chosen.direction, batch=chosen.takes_list)
+    if chosen.maximize is not None:
         return property_objective(
-            options.maximize, "maximize", target=options.target, width=options.width
+            chosen.maximize, "maximize", target=chosen.target, width=chosen.width
         )
     return property_objective(
-        str(options.minimize), "minimize", target=options.target, width=options.width
+        chosen.minimize or "", "minimize", target=chosen.target, width=chosen.width
     )
 
 
-def _start(path: Path | None, quiet: bool) -> list[str]:
+def _start(chosen: OptimizeSettings, quiet: bool) -> list[str]:
     from molvae.datasets.readers import read_molecules
 
+    if chosen.start is None:
+        return []
     smiles = []
-    for row in read_molecules(path) if path is not None else ():
+    for row in read_molecules(chosen.start, smiles_column=chosen.smiles_column):
         if row.problem is None:
             smiles.append(row.smiles)
         else:
-            common.say(f"{path}, row {row.number}, is left out: {row.problem}", quiet)
+            say(f"row {row.number} of {chosen.start} is left out: {row.problem}", quiet)
     return smiles
 
 
-def _report(result: Result, quiet: bool) -> None:
+def _say_what_was_found(result: Result, quiet: bool) -> None:
     for smiles in result.left_out:
-        common.say(f"start molecule {smiles} is left out: the model cannot encode it", quiet)
+        say(f"start molecule {smiles} is left out: the model cannot encode it", quiet)
     failures = [o for o in result.observations if not o.outcome.ok]
-    common.say(
-        f"{len(result.observations):,} molecules evaluated ({result.stopped}), "
-        f"{len(failures):,} of them failed",
+    say(
+        f"{len(result.observations):,} molecules evaluated, {len(failures):,} without a value; "
+        f"{result.stopped}",
         quiet,
     )
     for failed in failures[:_SHOWN]:
-        common.say(f"  {failed.suggestion.smiles}: {failed.outcome.failure}", quiet)
+        say(f"  {failed.suggestion.smiles}: {failed.outcome.failure}", quiet)
     if len(failures) > _SHOWN:
-        common.say(f"  and {len(failures) - _SHOWN:,} more; see the column failure", quiet)
+        say(f"  and {len(failures) - _SHOWN:,} more, see --json", quiet)
     if not quiet:
         rows = [{"value": value, "smiles": smiles} for smiles, value in result.top(_SHOWN)]
-        common.print_table(rows, f"best, to {result.objective}", stderr=True)
+        print_table(rows, f"the best, to {result.objective}", stderr=True)
+
+
+def _write(
+    result: Result,
+    corpus: Corpus | None,
+    outputs: list[str],
+    report: Path | None,
+    quiet: bool,
+) -> None:
+    from molvae.datasets.writers import write_table
+    from molvae.report.optimisation import optimisation_page, proposals
+
+    if not outputs and report is None:
+        return
+    training = [] if corpus is None else corpus.smiles(corpus.indices("train"))
+    rows = proposals(result, training, top=len(result.observations), progress=show(quiet))
+    if report is not None:
+        optimisation_page(result, rows[:_DRAWN]).write(report)
+    orders = [o.order for o in result.ranked() if o.outcome.ok]
+    columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
+    for place in outputs:
+        write_table(place, {**columns, "order": orders})
 
 
 def _summary(result: Result) -> dict[str, Any]:
@@ -194,7 +256,7 @@ def _summary(result: Result) -> dict[str, Any]:
         "objective": result.objective.describe(),
         "evaluated": len(result.observations),
         "stopped": result.stopped,
-        "left_out": list(result.left_out),
+        "left_out": result.left_out,
         "curve": result.curve,
         "molecules": result.table().to_dict("records"),
     }

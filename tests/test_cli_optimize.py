@@ -1,0 +1,212 @@
+"""`molvae optimize`: what it says, what it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from beads import BeadGenerator, levels, molecules
+from typer.testing import CliRunner, Result
+
+import molvae.generator
+from molvae.base.errors import ConfigError, FileError, MolvaeError, OracleError
+from molvae.cli.app import app
+
+ASSAY = """
+from pathlib import Path
+
+def nitrogens(smiles):
+    with open("calls.txt", "a") as log:
+        log.write(smiles + "\\n")
+    return smiles.count("N")
+
+def many(smiles):
+    return [text.count("N") for text in smiles]
+
+def picky(smiles):
+    if "=O" in smiles:
+        raise ValueError("no carbonyls, please")
+    return smiles.count("N")
+"""
+OWN = ("--objective", "bead_assay:nitrogens", "--direction", "maximize")
+SMALL = ("--budget", "15", "--batch-size", "5", "--initial", "10", "--candidates", "32")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The current directory, with an objective; every model there is the generator of beads."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(molvae.generator, "load", lambda path, device: BeadGenerator())
+    (tmp_path / "bead_assay.py").write_text(ASSAY)
+    yield tmp_path
+    sys.modules.pop("bead_assay", None)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["optimize", "model", *arguments])
+
+
+def works(*arguments: str) -> Result:
+    result = run(*arguments)
+    assert result.exit_code == 0, f"{result.output}\n{result.exception!r}"
+    return result
+
+
+def fails(*arguments: str) -> MolvaeError:
+    result = run(*arguments)
+    assert isinstance(result.exception, MolvaeError), result.output
+    return result.exception
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_the_table_holds_every_molecule_best_first(folder: Path) -> None:
+    result = works(*OWN, *SMALL, "-o", "out.csv")
+    table = rows(folder / "out.csv")
+    assert len(table) == 15
+    assert {"rank", "smiles", "value", "order", "step", "origin"} <= set(table[0])
+    values = [float(row["value"]) for row in table]
+    assert values == sorted(values, reverse=True)
+    assert values == [row["smiles"].count("N") for row in table]
+    assert sorted(int(row["order"]) for row in table) == list(range(1, 16))
+    assert result.stdout == ""
+
+
+def test_it_says_in_words_what_is_optimised_and_that_nothing_is_hidden(folder: Path) -> None:
+    said = works("--minimize", "logp", *SMALL).stderr
+    assert "to minimise logp, and nothing else, in 15 evaluations" in said
+    said = works("--maximize", "logp", "--target", "2", "--width", "0.5", *SMALL).stderr
+    assert "to maximise closeness of logp to 2 (width 0.5), and nothing else" in said
+
+
+def test_quiet_says_nothing_and_a_table_goes_to_standard_output(folder: Path) -> None:
+    result = works(*OWN, *SMALL, "-q")
+    assert result.stderr == ""
+    assert result.stdout.startswith("rank,smiles,value,")
+    assert not list(folder.glob("*.sqlite"))
+
+
+def test_json_tells_everything(folder: Path) -> None:
+    told = json.loads(works(*OWN, *SMALL, "--json").stdout)
+    assert told["objective"] == {
+        "name": "bead_assay:nitrogens",
+        "direction": "maximize",
+        "batch": False,
+    }
+    assert told["evaluated"] == len(told["curve"]) == len(told["molecules"]) == 15
+    assert told["curve"][-1] == told["molecules"][0]["value"]
+
+
+def test_the_campaign_lies_beside_the_output_and_resumes_without_repeating(folder: Path) -> None:
+    works(*OWN, *SMALL, "-o", "out.csv")
+    calls = (folder / "calls.txt").read_text()
+    assert "exists already; resume it" in str(fails(*OWN, *SMALL, "-o", "out.csv"))
+    works(*OWN, *SMALL, "-o", "again.csv", "--store", "out.sqlite", "--resume")
+    assert (folder / "calls.txt").read_text() == calls
+    assert (folder / "again.csv").read_text() == (folder / "out.csv").read_text()
+    works(*OWN, *SMALL, "-o", "out.csv", "--resume", "--budget", "18")
+    assert len((folder / "calls.txt").read_text().split()) == len(rows(folder / "out.csv")) == 18
+
+
+def test_a_function_of_a_list_gives_the_same_molecules(folder: Path) -> None:
+    works(*OWN, *SMALL, "-o", "one.csv")
+    works("--objective", "bead_assay:many", "--direction", "maximize", "--takes-list", *SMALL,
+          "-o", "many.csv")  # fmt: skip
+    assert (folder / "one.csv").read_text() == (folder / "many.csv").read_text()
+
+
+def test_every_flag_is_a_key_of_a_toml_file_and_flags_win(folder: Path) -> None:
+    (folder / "run.toml").write_text(
+        'objective = "bead_assay:nitrogens"\ndirection = "maximize"\nbudget = 15\n'
+        "batch_size = 5\ninitial = 10\ncandidates = 32\nseed = 3\n"
+    )
+    works("--config", "run.toml", "-o", "file.csv")
+    works(*OWN, *SMALL, "--seed", "3", "-o", "flags.csv")
+    assert (folder / "file.csv").read_text() == (folder / "flags.csv").read_text()
+    works("--config", "run.toml", "--budget", "5", "--set", "initial=5", "-o", "short.csv")
+    assert len(rows(folder / "short.csv")) == 5
+    (folder / "run.toml").write_text("bugdet = 15\n")
+    assert "did you mean 'budget'" in str(fails("--config", "run.toml"))
+
+
+def test_start_molecules_come_first_and_those_left_out_are_named(folder: Path) -> None:
+    good = list(levels())[:3]
+    (folder / "start.smi").write_text("\n".join([*good, "c1ccccc1"]) + "\n")
+    said = works(*OWN, *SMALL, "--start", "start.smi", "-o", "out.csv").stderr
+    assert "start molecule c1ccccc1 is left out: the model cannot encode it" in said
+    first = sorted(rows(folder / "out.csv"), key=lambda row: int(row["order"]))[:3]
+    assert [row["smiles"] for row in first] == good
+    assert {row["origin"] for row in first} == {"start"}
+
+
+def test_failures_are_counted_and_listed_with_their_reason(folder: Path) -> None:
+    said = works("--objective", "bead_assay:picky", "--direction", "maximize", *SMALL).stderr
+    assert "15 molecules evaluated, " in said
+    assert "without a value" in said
+    assert "ValueError: no carbonyls, please" in said
+
+
+def test_a_page_and_an_sdf_are_written_in_the_same_run(folder: Path) -> None:
+    works(*OWN, *SMALL, "-o", "out.csv", "-o", "out.sdf", "--report", "out.html")
+    assert (folder / "out.sdf").read_text().count("$$$$") == 15
+    page = (folder / "out.html").read_text()
+    assert "maximise bead_assay:nitrogens" in page
+    assert "<svg" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ([], ConfigError, "exactly one of maximize, minimize and objective"),
+        (["--maximize", "qed", "--minimize", "sa"], ConfigError, "exactly one of"),
+        (["--objective", "bead_assay:nitrogens"], ConfigError, "say which way is better"),
+        (["--maximize", "qed", "--direction", "minimize"], ConfigError, "go together"),
+        ([*OWN, "--target", "3"], ConfigError, "target and width are for properties"),
+        (["--maximize", "qed", "--takes-list"], ConfigError, "objective of your own"),
+        (["--maximize", "qedd"], ConfigError, "did you mean 'qed'"),
+        (["--maximize", "qed", "--budget", "0"], ConfigError, "budget"),
+        (["--objective", "no_such:f", "--direction", "maximize"], OracleError, "no module"),
+        (["--maximize", "qed", "--start", "missing.smi"], FileError, "missing.smi"),
+        (["--maximize", "qed", "--corpus", "missing"], MolvaeError, "missing"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_evaluated(
+    folder: Path, arguments: list[str], error: type[MolvaeError], message: str
+) -> None:
+    found = fails(*arguments, "-o", "out.csv")
+    assert isinstance(found, error)
+    assert message in str(found)
+    assert [path.name for path in folder.glob("out*")] == []
+
+
+@pytest.mark.slow
+def test_a_trained_model_is_searched_and_sane_molecules_only_are_proposed(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    from molvae.chem.alerts import SanityOptions, insane_reason
+    from molvae.chem.smiles import parse
+
+    for name, extra in (("any", []), ("sane", ["--sane"])):
+        result = CliRunner().invoke(
+            app,
+            ["optimize", str(tiny_model), "--maximize", "qed", *SMALL, *extra, "-q",
+             "-o", str(tmp_path / f"{name}.csv")],
+        )  # fmt: skip
+        assert result.exit_code == 0, f"{result.output}\n{result.exception!r}"
+        found = [row["smiles"] for row in rows(tmp_path / f"{name}.csv")]
+        assert len(found) == len(set(found)) == 15
+    assert all(insane_reason(parse(smiles), SanityOptions()) is None for smiles in found)
+
+
+def test_the_best_bead_string_is_found_from_the_command_line(folder: Path) -> None:
+    start = molecules()[(2, 2, 2, 2, 2)]
+    (folder / "start.smi").write_text(start + "\n")
+    works(*OWN, "--budget", "31", "--candidates", "64", "--start", "start.smi", "-o", "out.csv")
+    assert float(rows(folder / "out.csv")[0]["value"]) >= 4
