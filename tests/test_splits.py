@@ -82,6 +82,14 @@ def test_tiny_sets_keep_something_to_train_on(n: int):
     assert sizes(parts) == ([n, 0, 0] if n < 3 else [n - 2, 1, 1])
 
 
+@given(n=st.integers(0, 50), validation=st.floats(0, 0.99), test=st.floats(0, 0.99))
+def test_something_is_always_left_to_train_on(n: int, validation: float, test: float):
+    if validation + test < 1:
+        parts = split_random(KEYS[:n], SplitOptions(validation=validation, test=test))
+        assert len(parts) == n
+        assert (parts == TRAIN).any() or n == 0
+
+
 def test_given_parts_stand_and_validation_comes_out_of_training():
     given_parts = np.array([TRAIN] * 800 + [TEST] * 200, dtype=np.uint8)
     parts = split_given(given_parts, KEYS, SplitOptions(validation=0.1))

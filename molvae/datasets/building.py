@@ -66,40 +66,30 @@ def build(
                 staging, dropped, source, options.clean, work, _workers(workers, expected), bar
             )
             staging.finish()
-            if not len(staging.lengths):
-                raise _nothing_left(names, rows, dropped.causes)
             parts = _divide(staging, options, source.has_split)
             keep = drop_rare(staging, parts, options.min_count, dropped)
             if not keep.any():
                 raise _nothing_left(names, rows, dropped.causes)
             if tokenizer is None:
-                symbols = np.array(staging.symbols)[staging.symbol_counts(keep) > 0]
-                longest = int(staging.lengths[keep].max())
-                tokenizer = Tokenizer.from_symbols(
-                    symbols.tolist(), max_length=longest, constraints=options.constraints
-                )
+                tokenizer = _learn(staging, keep, options.constraints)
             write_arrays(staging, keep, parts, tokenizer, folder)
             write_table(staging, keep, parts, names, label_names, folder)
             tokenizer.save(folder / "tokenizer.json")
+            counts = np.bincount(parts[keep], minlength=len(PARTS)).tolist()
             lengths = staging.lengths[keep]
         shutil.rmtree(stage)
-        counts = np.bincount(parts[keep], minlength=len(PARTS)).tolist()
-        _write_meta(
-            folder,
-            {
-                "molecules": int(keep.sum()),
-                "symbols": int(lengths.sum(dtype=np.int64)),
-                "symbols_per_molecule": float(lengths.mean()),
-                "max_symbols": int(lengths.max()),
-                "alphabet": len(tokenizer.alphabet),
-                "labels": labels,
-                "counts": dict(zip(PARTS, counts, strict=True)),
-                "rows": rows,
-                "dropped": dict(sorted(dropped.causes.items(), key=lambda item: -item[1])),
-                "sources": files,
-                **recipe,
-            },
-        )
+        facts = {
+            "molecules": len(lengths),
+            "symbols": int(lengths.sum(dtype=np.int64)),
+            "symbols_per_molecule": float(lengths.mean()),
+            "max_symbols": int(lengths.max()),
+            "alphabet": len(tokenizer.alphabet),
+            "labels": labels,
+            "counts": dict(zip(PARTS, counts, strict=True)),
+            "rows": rows,
+            "dropped": dict(sorted(dropped.causes.items(), key=lambda item: -item[1])),
+        }
+        _write_meta(folder, {**facts, **recipe})
 
 
 def _fill(
@@ -157,6 +147,14 @@ def _divide(staging: Staging, options: CorpusOptions, has_split: bool) -> np.nda
         return split_given(staging.parts, staging.group, options.split)
     split = split_groups if method == "scaffold" else split_random
     return split(staging.group, options.split)
+
+
+def _learn(staging: Staging, keep: np.ndarray, constraints: str) -> Tokenizer:
+    """The tokenizer of the molecules to ``keep`` (n,): their symbols, the longest one's length."""
+    counts = staging.symbol_counts(keep)
+    symbols = [s for s, count in zip(staging.symbols, counts.tolist(), strict=True) if count]
+    longest = int(staging.lengths[keep].max())
+    return Tokenizer.from_symbols(symbols, max_length=longest, constraints=constraints)
 
 
 def _check_names(names: list[str]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molvae.base.errors import InputError
+from molvae.base.errors import ConfigError, InputError
 from molvae.base.files import file_errors
 from molvae.datasets.download import fetch
 from molvae.datasets.readers import read_molecules
@@ -51,6 +51,11 @@ class Source:
             return value
         named = isinstance(value, str) and not Path(value).exists() and value != STDIN
         if named and (value in DATASETS or Path(value).name == Path(value).stem == value):
+            if options.smiles_column is not None or options.split_column is not None:
+                raise ConfigError(
+                    f"{value} is a public data set whose columns are known; leave smiles_column "
+                    "and split_column out"
+                )
             return cls.dataset(value, labels=options.labels, limit=options.limit, progress=progress)
         return cls.files(
             value,

@@ -145,8 +145,10 @@ def split_given(parts: np.ndarray, keys: np.ndarray, options: SplitOptions) -> n
 
 
 def _counts(n: int, options: SplitOptions) -> tuple[int, int]:
-    """How many molecules are validation and test; at least one each from three molecules on."""
+    """How many molecules are validation and test: at least one each from three molecules on, and
+    never all of them."""
     least = 1 if n >= 3 else 0
     validation = max(round(n * options.validation), least if options.validation else 0)
     test = max(round(n * options.test), least if options.test else 0)
-    return validation, test if validation + test < n else 0
+    validation = min(validation, max(n - 1, 0))
+    return validation, min(test, max(n - 1, 0) - validation)
