@@ -158,7 +158,7 @@ class Tokenizer:
         ids = self._codec.encode(smiles)
         if len(ids) > self._max_length:
             reason = f"too many symbols ({len(ids)}, at most {self._max_length})"
-            raise CodecError.about("SMILES", smiles, reason)
+            raise CodecError.about("SMILES", smiles, reason, "shorten or remove it")
         return ids
 
     def encode(
@@ -180,7 +180,7 @@ class Tokenizer:
             reason = None
             try:
                 if text is None:
-                    reason = "there is no molecule"
+                    reason = "no molecule"
                 elif len(found := encode(text)) > longest:
                     reason = f"too many symbols ({len(found)}, at most {longest})"
                     failures.append(f"row {row}: {reason}")

@@ -64,7 +64,15 @@ _PUNCTUATION = {")": Kind.CLOSE, ".": Kind.DOT}
 
 
 class Refused(Exception):
-    """Why a molecule cannot be encoded; the encoder adds the molecule and raises a CodecError."""
+    """Why a molecule cannot be encoded; the encoder adds the molecule and raises a CodecError.
+
+    ``reason`` reads "cause" or "cause (detail)", so that causes can be counted.
+    """
+
+    def __init__(self, reason: str, advice: str = "correct or remove it") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.advice = advice
 
 
 class Atom:
@@ -80,7 +88,7 @@ class Atom:
         else:
             match = _BRACKET.fullmatch(text)
             if match is None or match["element"].capitalize() not in ELEMENTS:
-                raise Refused(f"{text!r} is not an atom of the SELFIES language")
+                raise Refused(f"not an atom of SELFIES ({text!r})")
             self.element = match["element"].capitalize()
             self.aromatic = match["element"] in _AROMATIC
             self.chiral = bool(match["chirality"])
@@ -104,7 +112,7 @@ class Atom:
             return True
         valences = _VALENCES.get(self.element)
         if valences is None:
-            raise Refused(f"{self.element} has an aromatic bond; write its bonds without ':'")
+            raise Refused(f"aromatic bond at an atom that has none ({self.element})")
         used = self.capacity - left
         if self.hydrogens is None:
             return used in valences
@@ -161,4 +169,4 @@ def read_token(text: str, constraints: Constraints) -> Token:
         return int(Kind.RING), brackets, match["label"], 0, match["bond"], None
     if text in _PUNCTUATION:
         return int(_PUNCTUATION[text]), 0, "", 0, None, None
-    raise Refused(f"{text!r} does not belong there; correct the SMILES")
+    raise Refused(f"unexpected text ({text!r})")

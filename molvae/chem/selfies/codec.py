@@ -8,7 +8,7 @@ from functools import lru_cache
 from molvae.chem.selfies.constraints import Constraints
 from molvae.chem.selfies.decoder import Decoder
 from molvae.chem.selfies.encoder import Encoder
-from molvae.chem.selfies.errors import CodecError, UnknownSymbolError
+from molvae.chem.selfies.errors import CodecError, UnknownSymbolError, shortened
 from molvae.chem.selfies.symbols import split_selfies
 
 
@@ -55,11 +55,11 @@ class Codec:
         except KeyError:
             unknown = sorted({symbol for symbol in symbols if symbol not in ids})
             listed = ", ".join(unknown)
-            reason = f"symbols outside the alphabet ({listed})"
             message = (
-                f"SMILES {smiles!r}: the alphabet has no {listed}; "
+                f"SMILES {shortened(smiles)}: the alphabet has no {listed}; "
                 "use an alphabet learnt from such molecules"
             )
+            reason = f"symbols outside the alphabet ({listed})"
             raise UnknownSymbolError(unknown, message, reason) from None
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -81,7 +81,7 @@ class Draft:
             low, high, bonded = atom, first, opening.parent == atom
         ends = low, high
         if bonded or low == high or ends in self.rings:
-            raise Refused("a ring label bonds atoms that are bonded already; correct the SMILES")
+            raise Refused("ring label between bonded atoms")
         if not bond and not opening.bond:
             order, delocalised, text = 1, aromatic and opening.aromatic, ""
         elif low == first:
@@ -117,7 +117,7 @@ class Draft:
         nodes.sort()
         mates = perfect_matching(nodes, system, len(atoms))
         if mates is None:
-            raise Refused("its aromatic rings have no Kekulé form; correct the SMILES")
+            raise Refused("aromatic rings without a Kekulé form")
         rings, places = self.rings, self.aromatic_places
         for low in nodes:
             high = mates[low]
@@ -139,14 +139,12 @@ class Draft:
         if min(self.free) >= 0:
             return
         faults = {
-            f"[{atom.body}] with {atom.capacity - left} bonds where {atom.capacity} are allowed"
+            f"[{atom.body}] with {atom.capacity - left} bonds, at most {atom.capacity}"
             for atom, left in zip(self.atoms, self.free, strict=True)
             if left < 0
         }
-        raise Refused(
-            f"the constraints forbid {', '.join(sorted(faults))}; "
-            "choose others or remove the molecule"
-        )
+        reason = f"valence beyond the constraints ({'; '.join(sorted(faults))})"
+        raise Refused(reason, "choose other constraints or remove it")
 
     def mirror_stereocentres(self) -> None:
         """Turn over each chirality whose bonds SELFIES lists in an odd permutation.
@@ -182,7 +180,7 @@ class Draft:
 def _ring_bond(low: str, high: str) -> tuple[int, bool, str]:
     """Order, whether delocalised, and SELFIES text of a ring bond as written at its two atoms."""
     if low and high and low != high and not (low in "/\\" and high in "/\\"):
-        raise Refused(f"a ring is closed by both {low!r} and {high!r}; correct the SMILES")
+        raise Refused(f"ring closed by two kinds of bond ({low!r}, {high!r})")
     if ":" in (low, high):
         return 1, True, ""
     for order in (2, 3):
@@ -199,5 +197,5 @@ def _ring_symbols(bond: str, index: int) -> list[str]:
 
 def _long_index(index: int) -> tuple[str, ...]:
     if index > MAX_INDEX:
-        raise Refused(f"a ring or branch spans more than {MAX_INDEX + 1} symbols; remove it")
+        raise Refused(f"ring or branch too long (at most {MAX_INDEX + 1} symbols)")
     return index_symbols(index)

@@ -67,7 +67,7 @@ class Encoder:
             if branches:
                 draft.write_branches(branches)
         except Refused as refusal:
-            raise CodecError.about("SMILES", smiles, str(refusal)) from None
+            raise CodecError.about("SMILES", smiles, refusal.reason, refusal.advice) from None
         return draft.symbols
 
     def _read(
@@ -90,7 +90,7 @@ class Encoder:
             if brackets:
                 if brackets & CLOSES:
                     if not stack:
-                        raise Refused("a ')' closes nothing; correct the SMILES")
+                        raise Refused("bracket that closes nothing")
                     atom, parent, aromatic, place, grown_before = stack.pop()
                     index = len(symbols) - place - 2 + grown - grown_before
                     branches.append((place, index))
@@ -98,7 +98,7 @@ class Encoder:
                     ranks = chiral[atom][1] if atom in chiral else None
                 if brackets & OPENS:
                     if atom < 0:
-                        raise Refused("a branch stands before any atom; correct the SMILES")
+                        raise Refused("branch before any atom")
                     stack.append((atom, parent, aromatic, len(symbols), grown))
                     symbols.append(-order)
             if kind < _RING:
@@ -143,7 +143,7 @@ class Encoder:
                 count += 1
             elif kind == _RING:
                 if atom < 0:
-                    raise Refused("a ring label stands before any atom; correct the SMILES")
+                    raise Refused("ring label before any atom")
                 labels += 1
                 if symbol in opened:
                     draft.close_ring(opened.pop(symbol), atom, parent, aromatic, left)
@@ -151,7 +151,7 @@ class Encoder:
                     opened[symbol] = draft.open_ring(atom, parent, aromatic, left, labels)
             elif kind == _CLOSE:  # nothing follows on this atom: what stood in brackets is chain
                 if not stack:
-                    raise Refused("a ')' closes nothing; correct the SMILES")
+                    raise Refused("bracket that closes nothing")
                 atom, parent, aromatic, place, _ = stack.pop()
                 branches.append((place, -1))
                 grown -= 1
@@ -167,8 +167,8 @@ class Encoder:
 def _check_complete(count: int, stack: list[Any], opened: dict[str, Opening]) -> None:
     """Refuse a fragment that ends with something open, and a text that begins without an atom."""
     if not count:
-        raise Refused("it has no atoms; remove it")
+        raise Refused("no atoms")
     if stack:
-        raise Refused("a '(' is never closed; correct the SMILES")
+        raise Refused("bracket never closed")
     if opened:
-        raise Refused(f"ring {next(iter(opened))} is never closed; correct the SMILES")
+        raise Refused(f"ring never closed ({next(iter(opened))})")

@@ -10,7 +10,7 @@ from molvae.base.errors import InputError
 class CodecError(InputError):
     """A molecule or a symbol that is outside the SELFIES language.
 
-    ``reason`` is the sentence's core without the molecule's text, for tables of dropped rows.
+    ``reason`` is the sentence's core for tables of dropped rows: "cause" or "cause (detail)".
     """
 
     def __init__(self, message: str, reason: str | None = None) -> None:
@@ -18,10 +18,9 @@ class CodecError(InputError):
         self.reason = message if reason is None else reason
 
     @classmethod
-    def about(cls, kind: str, text: str, reason: str) -> CodecError:
+    def about(cls, kind: str, text: str, reason: str, advice: str) -> CodecError:
         """The error for one molecule's ``text``, of the given ``kind`` ("SMILES", "SELFIES")."""
-        shown = text if len(text) <= 80 else text[:77] + "..."
-        return cls(f"{kind} {shown!r}: {reason}", reason)
+        return cls(f"{kind} {shortened(text)}: {reason}; {advice}", reason)
 
 
 class UnknownSymbolError(CodecError):
@@ -30,3 +29,8 @@ class UnknownSymbolError(CodecError):
     def __init__(self, symbols: Iterable[str], message: str, reason: str | None = None) -> None:
         super().__init__(message, reason)
         self.symbols = tuple(sorted(set(symbols)))
+
+
+def shortened(text: str) -> str:
+    """A molecule's text in quotes, cut where it would fill the screen."""
+    return repr(text if len(text) <= 80 else text[:77] + "...")

@@ -146,8 +146,7 @@ def split_selfies(text: str) -> list[str]:
     """
     symbols = _SPLIT.findall(text)
     if sum(map(len, symbols)) != len(text):
-        reason = "it is not made of [bracketed] symbols and dots only; correct it"
-        raise CodecError.about("SELFIES", text, reason)
+        raise CodecError.about("SELFIES", text, "text outside [bracketed] symbols", "correct it")
     return symbols
 
 
