@@ -27,7 +27,7 @@ FORMAT = 1
 _APPLICATION_ID = 0x6D6F6C76  # "molv": how the file says that it is ours
 
 _SCHEMA = """
-CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE suggestions (
     id INTEGER PRIMARY KEY,
     smiles TEXT NOT NULL UNIQUE,
@@ -35,13 +35,13 @@ CREATE TABLE suggestions (
     origin TEXT NOT NULL,
     z BLOB NOT NULL,
     asked BLOB
-) STRICT;
+);
 CREATE TABLE outcomes (
     suggestion INTEGER PRIMARY KEY REFERENCES suggestions (id),
     value REAL,
     failure TEXT,
     CHECK ((value IS NULL) = (failure IS NOT NULL))
-) STRICT;
+);
 """
 
 
@@ -115,7 +115,7 @@ class Store:
         # Exclusive: a second process would evaluate the same suggestions again.
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
         (application,) = self._db.execute("PRAGMA application_id").fetchone()
-        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if application == 0 and tables == 0:
             self._db.execute("PRAGMA journal_mode = WAL")
             with self._transaction():
@@ -219,7 +219,8 @@ class Store:
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # SQLite has rolled back by itself where the disk is full
+                self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
 
