@@ -11,7 +11,8 @@ import numpy as np
 from rdkit import Chem
 
 from molvae.chem.properties import PROPERTIES, describe, property_function
-from molvae.chem.selfies import CodecError, Constraints, Encoder
+from molvae.chem.selfies import Constraints, Encoder
+from molvae.chem.smiles import MoleculeError
 from molvae.chem.tokenizer import Tokenizer
 from molvae.datasets.clean import Cleaned
 from molvae.datasets.options import CorpusOptions
@@ -54,17 +55,16 @@ class Work:
         )
 
     def __call__(self, mol: Chem.Mol, smiles: str) -> Encoded:
-        """Encode and describe one molecule; :class:`CodecError` where it does not fit."""
-        try:
-            symbols = _encoder(self.constraints).encode(smiles)
-        except CodecError as error:
-            raise CodecError(str(error), f"not in SELFIES ({error.reason})") from None
+        """Encode and describe one molecule.
+
+        Raises :class:`CodecError` or :class:`MoleculeError` where it does not fit.
+        """
+        symbols = _encoder(self.constraints).encode(smiles)
         if self.max_symbols is not None and len(symbols) > self.max_symbols:
-            reason = f"more than {self.max_symbols} symbols ({len(symbols)})"
-            raise CodecError.about("SMILES", smiles, reason)
+            raise MoleculeError(smiles, f"more than {self.max_symbols} symbols ({len(symbols)})")
         if self.alphabet is not None and not self.alphabet.issuperset(symbols):
             unknown = ", ".join(sorted(set(symbols) - self.alphabet))
-            raise CodecError.about("SMILES", smiles, f"symbol not in the alphabet ({unknown})")
+            raise MoleculeError(smiles, f"symbol not in the alphabet ({unknown})")
         group = key(scaffold(mol) if self.by_scaffold else smiles)
         return symbols, group, describe(mol, self.properties)
 
