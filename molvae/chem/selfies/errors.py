@@ -18,7 +18,9 @@ class CodecError(InputError):
         self.reason = message if reason is None else reason
 
     @classmethod
-    def about(cls, kind: str, text: str, reason: str, advice: str) -> CodecError:
+    def about(
+        cls, kind: str, text: str, reason: str, advice: str = "correct or remove it"
+    ) -> CodecError:
         """The error for one molecule's ``text``, of the given ``kind`` ("SMILES", "SELFIES")."""
         return cls(f"{kind} {shortened(text)}: {reason}; {advice}", reason)
 
