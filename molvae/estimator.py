@@ -203,7 +203,7 @@ def _texts(X: Smiles) -> list[str | None]:
     return [value if isinstance(value, str) else None for value in values.tolist()]
 
 
-def _labels(y: Any, n: int) -> dict[str, np.ndarray]:
+def _labels(y: Any, n: int) -> dict[str, list[float]]:
     if y is None:
         return {}
     names = [str(c) for c in y.columns] if hasattr(y, "columns") else None
@@ -215,7 +215,7 @@ def _labels(y: Any, n: int) -> dict[str, np.ndarray]:
     columns = values.reshape(n, -1).T
     if names is None:
         names = ["y"] if len(columns) == 1 else [f"y{i}" for i in range(len(columns))]
-    return dict(zip(names, columns, strict=True))
+    return dict(zip(names, columns.tolist(), strict=True))
 
 
 def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

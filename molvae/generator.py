@@ -99,7 +99,7 @@ class Likelihood:
     """Symbols to predict, the end included, ``(n,)``; 0 where it could not be read."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Generator:
     """A model and its tokenizer at work; make one with :func:`load`.
 
@@ -114,6 +114,10 @@ class Generator:
 
     def __post_init__(self) -> None:
         self.model.eval().requires_grad_(False)
+
+    def __repr__(self) -> str:
+        targets = f", predicts {', '.join(self.targets)}" if self.targets else ""
+        return f"Generator({self.latent_dim} dimensions, {self.tokenizer!r}{targets})"
 
     @property
     def latent_dim(self) -> int:
@@ -145,15 +149,7 @@ class Generator:
 
     def posterior(self, smiles: Sequence[str | None]) -> Posteriors:
         """Mean and standard deviation of q(z|x) for each molecule, whatever its spelling."""
-        ids, reasons = self._read(smiles)
-        mean = np.full((len(smiles), self.latent_dim), np.nan, np.float32)
-        std = mean.copy()
-        with torch.inference_mode():
-            for rows, batch in self._batches(ids):
-                found = self.model.encode(batch.tokens, batch.lengths)
-                mean[rows] = found.mean.float().cpu().numpy()
-                std[rows] = (0.5 * found.log_var.float()).exp().cpu().numpy()
-        return Posteriors(mean, std, reasons)
+        return self._posterior(*self._read(smiles))
 
     def encode(self, smiles: Sequence[str | None]) -> np.ndarray:
         """Posterior means ``(n, d)``; a NaN row where a molecule could not be read.
@@ -177,7 +173,7 @@ class Generator:
     ) -> tuple[list[str | None], Reasons]:
         """:meth:`decode`, and for each row that has no molecule the reason."""
         z = self._latents(z)
-        sampling = SamplingOptions(**{"strategy": "greedy", **options})
+        sampling = SamplingOptions.parse({"strategy": "greedy", **options}, where="decode")
         limits = SanityOptions() if sane is True else (sane or None)
         finite = np.isfinite(z).all(1)
         # Rows that cannot be decoded keep their place: each row's random stream is named by it.
@@ -259,11 +255,10 @@ class Generator:
         head = self.model.config.head
         if head is None:
             raise ModelError("this model has no property head; train it on labelled molecules")
-        z = (
-            self._latents(molecules)
-            if isinstance(molecules, np.ndarray) and molecules.dtype.kind == "f"
-            else self.encode(molecules)
-        )
+        if isinstance(molecules, np.ndarray) and molecules.dtype.kind == "f":
+            z = self._latents(molecules)
+        else:
+            z = self.encode(list(molecules))
         value = np.full((len(z), len(head.targets)), np.nan)
         std = value.copy()
         good = np.flatnonzero(np.isfinite(z).all(1))
@@ -284,22 +279,7 @@ class Generator:
         z = self._latents(z)
         if len(z) != len(smiles):
             raise InputError(f"{len(smiles)} molecules and {len(z)} latents: give one for each")
-        ids, _ = self._read(smiles)
-        ids = [row if np.isfinite(z[i]).all() else None for i, row in enumerate(ids)]
-        nats = np.full(len(smiles), np.nan)
-        correct, symbols = np.zeros(len(smiles), np.int64), np.zeros(len(smiles), np.int64)
-        with torch.inference_mode():
-            for rows, batch in self._batches(ids):
-                latents = torch.from_numpy(z[rows]).to(self.device)
-                logits = self.model.logits(batch.tokens, batch.lengths, latents)
-                true = batch.tokens[:, 1:]
-                logits = logits[:, : true.shape[1]]
-                mask = true != self.tokenizer.pad_id
-                log_prob = logits.float().log_softmax(-1).gather(-1, true[..., None])[..., 0]
-                nats[rows] = (log_prob * mask).sum(1).double().cpu().numpy()
-                correct[rows] = ((logits.argmax(-1) == true) & mask).sum(1).cpu().numpy()
-                symbols[rows] = mask.sum(1).cpu().numpy()
-        return Likelihood(nats, correct, symbols)
+        return self._likelihood(self._read(smiles)[0], z)
 
     def score(self, smiles: Sequence[str | None], *, samples: int = 1, seed: int = 0) -> np.ndarray:
         r"""The evidence lower bound on log p(x) of each molecule, in nats, ``(n,)``.
@@ -311,9 +291,10 @@ class Generator:
         """
         if samples < 1:
             raise ConfigError(f"samples is {samples}: take at least 1")
-        found = self.posterior(smiles)
+        ids, reasons = self._read(smiles)
+        found = self._posterior(ids, reasons)
         total = sum(
-            self.likelihood(smiles, found.sample(derive_seed(seed, "score", s))).nats
+            self._likelihood(ids, found.sample(derive_seed(seed, "score", s))).nats
             for s in range(samples)
         )
         return np.asarray(total / samples - found.kl(), dtype=np.float64)
@@ -334,6 +315,33 @@ class Generator:
         encoded = self.tokenizer.encode(spelled, unknown="drop")
         both = zip(refused, encoded.reasons, strict=True)
         return encoded.ids, [first or second for first, second in both]
+
+    def _posterior(self, ids: Sequence[np.ndarray | None], reasons: Reasons) -> Posteriors:
+        mean = np.full((len(ids), self.latent_dim), np.nan, np.float32)
+        std = mean.copy()
+        with torch.inference_mode():
+            for rows, batch in self._batches(ids):
+                found = self.model.encode(batch.tokens, batch.lengths)
+                mean[rows] = found.mean.float().cpu().numpy()
+                std[rows] = found.std.float().cpu().numpy()
+        return Posteriors(mean, std, reasons)
+
+    def _likelihood(self, ids: Sequence[np.ndarray | None], z: np.ndarray) -> Likelihood:
+        ids = [row if np.isfinite(z[i]).all() else None for i, row in enumerate(ids)]
+        nats = np.full(len(z), np.nan)
+        correct, symbols = np.zeros(len(z), np.int64), np.zeros(len(z), np.int64)
+        with torch.inference_mode():
+            for rows, batch in self._batches(ids):
+                latents = torch.from_numpy(z[rows]).to(self.device)
+                logits = self.model.logits(batch.tokens, batch.lengths, latents)
+                true = batch.tokens[:, 1:]
+                logits = logits[:, : true.shape[1]]
+                mask = true != self.tokenizer.pad_id
+                log_prob = logits.float().log_softmax(-1).gather(-1, true[..., None])[..., 0]
+                nats[rows] = (log_prob * mask).sum(1).double().cpu().numpy()
+                correct[rows] = ((logits.argmax(-1) == true) & mask).sum(1).cpu().numpy()
+                symbols[rows] = mask.sum(1).cpu().numpy()
+        return Likelihood(nats, correct, symbols)
 
     def _batches(self, ids: Sequence[np.ndarray | None]) -> Iterator[tuple[np.ndarray, Batch]]:
         """(rows, batch) of molecules of like length; those without ids are left out."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections import Counter
+from collections import Counter, abc
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -22,6 +22,8 @@ from molvae.datasets.seen import Seen
 from molvae.generator import Generator, strategy_of
 
 BARREN_BLOCKS = 3
+
+Blocks = abc.Generator["Block", None, None]
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def blocks(
     first: int = 0,
     workers: int | None = 1,
     seen: Seen | None = None,
-) -> Iterator[Block]:
+) -> Blocks:
     """The blocks from ``first`` on, in order and without end, computed by ``workers`` processes.
 
     What is already among ``seen`` is left out, and what comes is added to it. Raises

@@ -104,7 +104,8 @@ def generate(
         place = f"{summary.shards:,} shards in {shards}"
     else:
         block = collect(generator, options, workers=chosen.workers, progress=progress)
-        summary, place = block.summary(), output or "standard output"
+        summary = block.summary()
+        place = output if output not in (None, "-") else "standard output"
         if output or not as_json:
             write_table(output or "-", block.columns(options))
     if as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -195,5 +195,5 @@ def _share(value: float) -> str:
     return "" if value != value else f"{value:.1%}"
 
 
-def _number(value: float | str) -> str:
+def _number(value: Any) -> str:
     return value if isinstance(value, str) else "" if value != value else f"{value:.4g}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from molvae.cli.common import (
     AsJson,
     Assignments,
@@ -42,7 +44,7 @@ def predict(
     table = read_table(file, chosen.smiles_column)
     generator = load(model, chosen.device)
     found = generator.posterior(table.smiles)
-    columns = {**table.columns, **generator.predict(found.mean)}
+    columns: dict[str, Any] = {**table.columns, **generator.predict(found.mean)}
     if output or not as_json:
         write_table(output or "-", columns)
     if as_json:

@@ -30,7 +30,9 @@ def write_latents(
         with atomic_file(path, "wb") as out:
             np.save(out, z, allow_pickle=False)
         return
-    write_table(path, {**columns, **{f"z{i}": z[:, i] for i in range(z.shape[1])}})
+    # The shortest decimals that are the same float32, instead of all the digits of a float64.
+    text = z.astype(np.float32).astype(str).astype(np.float64)
+    write_table(path, {**columns, **{f"z{i}": text[:, i] for i in range(z.shape[1])}})
 
 
 def read_latents(path: str | os.PathLike[str]) -> np.ndarray:

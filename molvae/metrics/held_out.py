@@ -58,11 +58,9 @@ def held_out_of(
             f"the corpus {corpus.path} has no test or validation part; give held-out molecules "
             "with --data"
         )
-    places = {name: i for i, name in enumerate(corpus.label_names)}
-    labels = {
-        n: np.asarray(corpus.labels[rows, places[n]]) for n in generator.targets if n in places
-    }
-    return HeldOut(corpus.smiles(rows), labels, training, f"the {part} part of {corpus.path}")
+    place = {name: i for i, name in enumerate(corpus.label_names)}
+    values = {n: np.asarray(corpus.labels[rows, place[n]]) for n in generator.targets if n in place}
+    return HeldOut(corpus.smiles(rows), values, training, f"the {part} part of {corpus.path}")
 
 
 class _Training:
