@@ -211,9 +211,9 @@ def test_a_given_tokenizer_is_kept_and_what_it_cannot_write_is_dropped(tmp_path:
 
 
 def test_what_selfies_cannot_say_is_dropped_with_its_reason(tmp_path: Path):
-    corpus = build(Source.molecules(["CCO", "CI(=O)=O", "C[Cl+](C)C"]), tmp_path / "c")
+    corpus = build(Source.molecules(["CCO", "CI(=O)=O"]), tmp_path / "c")
     assert corpus.smiles() == ["CCO"]
-    assert all("(" in row["reason"] for row in dropped(corpus))
+    assert "valence" in dropped(corpus)[0]["reason"]
 
 
 def test_more_than_256_symbols_are_stored_in_two_bytes(tmp_path: Path):
