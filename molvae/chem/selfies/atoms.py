@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import Any
 
 from molvae.chem.selfies.constraints import ELEMENTS, Constraints
+from molvae.chem.selfies.errors import shortened
 from molvae.chem.selfies.symbols import atom_text
 
 _ATOM = r"\[[^\]]*\]|Cl?|Br?|[NOPSFIbcnops]"
@@ -26,8 +27,8 @@ OPENS, CLOSES = 1, 2
 _ATOM_TOKEN = re.compile(rf"(?P<closes>\)?)(?P<opens>\(?)(?P<bond>{_BOND})(?P<atom>{_ATOM})")
 _RING_TOKEN = re.compile(rf"(?P<closes>\)?)(?P<bond>{_BOND})(?P<label>{_LABEL})")
 _BRACKET = re.compile(
-    r"\[(?P<isotope>[0-9]*)(?P<element>[A-Za-z][a-z]?)(?P<chirality>@{0,2})"
-    r"(?P<hydrogens>(?:H[0-9]?)?)(?P<charge>(?:\++|-+|[+-][0-9]+)?)(?::[0-9]+)?\]"
+    r"\[(?P<isotope>[0-9]{0,9})(?P<element>[A-Za-z][a-z]?)(?P<chirality>@{0,2})"
+    r"(?P<hydrogens>(?:H[0-9]?)?)(?P<charge>(?:\+{1,9}|-{1,9}|[+-][0-9]{1,9})?)(?::[0-9]{1,9})?\]"
 )
 _ORDER = {"=": 2, "#": 3}
 
@@ -88,7 +89,7 @@ class Atom:
         else:
             match = _BRACKET.fullmatch(text)
             if match is None or match["element"].capitalize() not in ELEMENTS:
-                raise Refused(f"not an atom of SELFIES ({text!r})")
+                raise Refused(f"not an atom of SELFIES ({shortened(text)})")
             self.element = match["element"].capitalize()
             self.aromatic = match["element"] in _AROMATIC
             self.chiral = bool(match["chirality"])

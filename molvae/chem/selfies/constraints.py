@@ -17,6 +17,8 @@ Db Sg Bh Hs Mt Ds Rg Cn Fl Lv
 ELEMENTS = frozenset(_PERIODIC_TABLE.split())
 
 OTHERS = "?"
+MOST_BONDS = 99
+"""No atom comes near it; tables made from a stranger's file stay small."""
 
 _HALOGENS = dict.fromkeys(("F", "Cl", "Br", "I"), 1)
 _DEFAULT = {"H": 1, "C": 4, "N": 3, "O": 2, "B": 3, "P": 5, "S": 6, OTHERS: 8} | _HALOGENS
@@ -54,9 +56,10 @@ class Constraints:
                     f"constraints: key {key!r} is no element with an optional charge; "
                     "write it like 'C', 'N+1' or 'O-1'"
                 )
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            if type(value) is not int or not 0 <= value <= MOST_BONDS:
                 raise ConfigError(
-                    f"constraints: the capacity of {key!r} is {value!r}; give a whole number >= 0"
+                    f"constraints: the capacity of {key!r} is {value!r}; "
+                    f"give a whole number from 0 to {MOST_BONDS}"
                 )
         if OTHERS not in capacities:
             raise ConfigError("constraints: key '?', the capacity of all other atoms, is missing")

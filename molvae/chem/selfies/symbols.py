@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from molvae.chem.selfies.constraints import ELEMENTS, OTHERS, Constraints
-from molvae.chem.selfies.errors import CodecError
+from molvae.chem.selfies.errors import CodecError, shortened
 
 ORGANIC = frozenset(("B", "C", "N", "O", "S", "P", "F", "Cl", "Br", "I"))
 """Elements that SMILES writes without brackets."""
@@ -30,8 +30,8 @@ BOND_TEXT = ("", "", "=", "#")
 DOT, NOP = ".", "[nop]"
 
 _ATOM = re.compile(
-    r"\[(?P<bond>[=#/\\]?)(?P<body>(?P<isotope>[0-9]*)(?P<element>[A-Z][a-z]?)"
-    r"(?P<chirality>@{0,2})(?:H(?P<hydrogens>[0-9]))?(?P<charge>(?:[+-][1-9]+)?))\]"
+    r"\[(?P<bond>[=#/\\]?)(?P<body>(?P<isotope>[0-9]{0,9})(?P<element>[A-Z][a-z]?)"
+    r"(?P<chirality>@{0,2})(?:H(?P<hydrogens>[0-9]))?(?P<charge>(?:[+-][1-9]{1,9})?))\]"
 )
 _BRANCH = re.compile(r"\[(?P<bond>[=#]?)Branch(?P<digits>[123])\]")
 _RING = re.compile(
@@ -90,7 +90,7 @@ def read_symbol(symbol: str, constraints: Constraints) -> Symbol:
         return Symbol(Kind.END)
     if (match := _ATOM.fullmatch(symbol)) and match["element"] in ELEMENTS:
         return _read_atom(symbol, match, constraints)
-    raise CodecError(f"{symbol!r} is not a SELFIES symbol; correct or remove it")
+    raise CodecError(f"{shortened(symbol)} is not a SELFIES symbol; correct or remove it")
 
 
 def _read_atom(symbol: str, match: re.Match[str], constraints: Constraints) -> Symbol:
