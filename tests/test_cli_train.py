@@ -5,17 +5,21 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from tiny import sample_smiles
 from typer.testing import CliRunner
 
 from molvae.base.errors import MolvaeError
+from molvae.base.records import read_toml
 from molvae.cli.app import app
 from molvae.datasets.corpus import build_corpus
 from molvae.datasets.options import CorpusOptions
 from molvae.training.checkpoint import load_model
+from molvae.training.job import TrainJob
 
+RECIPES = Path(__file__).parents[1] / "scripts" / "recipes"
 SMALL = ["--preset", "tiny", "--steps", "4", "--batch-size", "16", "--device", "cpu", "-q"]
 
 
@@ -134,6 +138,14 @@ def test_an_output_that_exists_is_left_alone(corpus, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     assert fails("-c", corpus, "-o", tmp_path, *SMALL).exit_code == 6
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("file", sorted(RECIPES.glob("*.toml")), ids=lambda file: file.stem)
+def test_recipes_are_valid_and_name_their_corpus_and_output(file):
+    job = TrainJob.parse(read_toml(file), where=file.name)
+    assert job.corpus
+    assert job.output
+    assert job.training().run == job.run
 
 
 @pytest.mark.slow

@@ -48,7 +48,8 @@ def save_model(
 ) -> None:
     """Write a model directory; an existing model at ``path`` is replaced as a whole.
 
-    ``config`` are the settings it was trained with; their model section is taken from the model. Raises :class:`FileError` where the file system refuses or ``path`` holds something else.
+    ``config`` are the settings it was trained with; their model section is taken from the model.
+    Raises :class:`FileError` where the file system refuses or ``path`` holds something else.
     """
     target = Path(path)
     if target.is_dir() and any(target.iterdir()) and not (target / CONFIG).exists():
@@ -95,7 +96,9 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
     try:
         set_weights(model, tensors)
     except KeyError as error:
-        raise ModelError(f"{directory / WEIGHTS} does not fit its config: {error.args[0]}") from error
+        raise ModelError(
+            f"{directory / WEIGHTS} does not fit its config: {error.args[0]}"
+        ) from error
     return Loaded(model.to(device).eval(), tokenizer, config, _provenance(directory))
 
 

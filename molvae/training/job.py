@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from molvae.base.errors import ConfigError
 from molvae.base.files import read_json
@@ -24,6 +24,8 @@ class TrainJob(TrainConfig):
     ``preset`` names the sizes that the model section then changes. A run that is resumed needs
     no more than ``output`` and ``resume``.
     """
+
+    model_config = ConfigDict(populate_by_name=True)
 
     corpus: Path | None = None
     output: Path | None = None

@@ -50,11 +50,12 @@ def train(
     if resume and is_finished(out):
         return out
     going_on = resume and is_unfinished(out)
-    loaded = load_model(start) if isinstance(start, str | os.PathLike) else start
+    loaded = None
     if going_on:
         prepared = reopen(out, corpus, config)
     else:
         require_free(out)
+        loaded = load_model(start) if isinstance(start, str | os.PathLike) else start
         prepared = prepare(corpus, config or TrainConfig(), loaded)
     settings = prepared.config.run
     fabric = make_fabric(settings.device, settings.precision)

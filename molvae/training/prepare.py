@@ -153,4 +153,4 @@ def _column(corpus: Corpus, name: str) -> int:
 def _kind(corpus: Corpus, name: str) -> Literal["regression", "classification"]:
     values = np.asarray(corpus.labels[:, _column(corpus, name)])
     known = np.unique(values[~np.isnan(values)])
-    return "classification" if known.tolist() == [0.0, 1.0] else "regression"
+    return "classification" if np.array_equal(known, [0, 1]) else "regression"

@@ -251,7 +251,7 @@ class Trainer:
             return table
         row, name = found
         wrong_step = state.step - taken - filled + row + 2
-        if taken:
+        if taken or row + 1 < filled:
             state.restore(self.out)
         elif self.fabric.is_global_zero:
             state.save(self.out)
