@@ -129,7 +129,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--n", type=int, default=512, help="molecules sampled in a turn")
     parser.add_argument("--batch", type=int, default=64, help="training before sampling: its batch")
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--max-length", type=int, default=100, help="the peer's own default")
     parser.add_argument("--weights", type=Path, help="kept between runs, for sampling")
     parser.add_argument("--canonical", action="store_true")
