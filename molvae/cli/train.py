@@ -45,7 +45,7 @@ def train(
     preset: Annotated[str | None, typer.Option(help="Named sizes: small, default, moses.")] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(help="Label that the property head learns; may be repeated."),
+        typer.Option("--label", "-l", help="Label that the head learns; repeatable."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps, instead of epochs.")] = None,

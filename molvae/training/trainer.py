@@ -158,7 +158,8 @@ class Trainer:
             if better:
                 state.best_loss = values["total"]
             if better or not run.keep_best:
-                state.metrics, state.model_step = dict(values), state.step
+                state.metrics = {k: v for k, v in values.items() if math.isfinite(v)}
+                state.model_step = state.step
                 self._write_weights()
         return {f"validation_{name}": value for name, value in values.items()}
 
