@@ -34,7 +34,6 @@ class Decoder:
     def __init__(self, symbols: Sequence[str], constraints: Constraints, first_id: int = 0) -> None:
         meanings = [read_symbol(symbol, constraints) for symbol in symbols]
         self._first_id = first_id
-        self._symbols = tuple(symbols)
         self._pad = first_id + len(meanings)
         self._dots = frozenset(i for i, m in enumerate(meanings, first_id) if m.kind is Kind.DOT)
         self._nops = frozenset(i for i, m in enumerate(meanings, first_id) if m.kind is Kind.NOP)
