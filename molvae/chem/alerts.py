@@ -159,7 +159,7 @@ def _smallest_ring_with(rings: Iterable[tuple[int, ...]], atoms: Iterable[int]) 
 def _bridgehead(mol: Chem.Mol) -> str | None:
     """Bredt's rule: no double bond at a bridgehead whose rings are all small."""
     heads: list[int] = []
-    rdMolDescriptors.CalcNumBridgeheadAtoms(mol, heads)  # type: ignore[arg-type]
+    rdMolDescriptors.CalcNumBridgeheadAtoms(mol, heads)
     rings = mol.GetRingInfo()
     for index in heads:
         sizes = rings.AtomRingSizes(index)

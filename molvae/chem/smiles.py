@@ -149,7 +149,7 @@ def _diagnose(smiles: str) -> str:
         try:
             Chem.SanitizeMol(mol)
         except Chem.AtomValenceException as error:
-            atom = mol.GetAtomWithIdx(error.cause.GetAtomIdx())  # type: ignore[attr-defined]
+            atom = mol.GetAtomWithIdx(error.cause.GetAtomIdx())
             return f"impossible valence ({atom.GetSymbol()}, atom {atom.GetIdx() + 1})"
         except Chem.MolSanitizeException:
             return "aromatic atoms that cannot be kekulised"

@@ -1,9 +1,8 @@
 """An ordered map over processes in which a call may hang or crash without loss of the others.
 
-Why not a pool of the standard library or pebble: the first is broken for good when a worker dies;
-the second sends a kill per task from a thread and can lose a task whose worker dies at once. Here
-one loop speaks with workers that each have a pipe of their own and a shared integer, the place of
-the item in hand; so the item that killed a worker is known, and only that item is given up.
+Why not a pool: the standard library's is broken for good once a worker dies, and pebble's cannot
+say which item of a chunk killed a worker. Here one loop speaks with workers that each have a pipe
+of their own and a shared integer, the place of the item in hand; so only that item is given up.
 """
 
 from __future__ import annotations
