@@ -1,0 +1,1 @@
+"""Molecules as text and graphs: SMILES, SELFIES, tokens, properties, alerts, similarity."""
