@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#8a8a8a"
 """Okabe and Ito's palette, told apart by all kinds of colour vision."""
 
+CLOCKS = ("epoch", "seconds", "tokens_per_second")
+"""Columns of a history that only count what the abscissa says."""
+
 FORMATS = (".png", ".svg", ".pdf")
 
 
@@ -60,14 +63,14 @@ def training_curves(history: str | os.PathLike[str] | Mapping[str, Sequence[floa
     """The losses and weights of a training run over its steps.
 
     ``history`` is a run's ``history.csv`` or its columns. Columns that share a name but for
-    ``train_`` or ``validation_`` share a panel; ``step`` is the abscissa.
+    ``train_`` or ``validation_`` share a panel; ``step`` is the abscissa; clocks are left out.
     """
     found = history if isinstance(history, Mapping) else read_history(Path(history))
     columns = {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}
     steps = columns.pop("step", None)
     panels: dict[str, list[tuple[str, np.ndarray]]] = {}
     for name, values in columns.items():
-        if not np.isfinite(values).any():
+        if name in CLOCKS or not np.isfinite(values).any():
             continue
         part, _, rest = name.partition("_")
         known = part in ("train", "validation") and rest
@@ -181,7 +184,7 @@ def _heritability(ax: Axes, health: Health) -> None:
     ):
         ax.plot(x, values, marker="o", markersize=3.5, color=colour, label=label)
     ax.set(
-        xlabel="step from the posterior mean (standard deviations of the prior)",
+        xlabel="step (standard deviations of the prior)",
         ylim=(-0.02, 1.02),
         title="Heritability",
     )
@@ -221,7 +224,7 @@ def _properties(ax: Axes, health: Health) -> None:
             scaled = (values - low) / span
             ax.plot(scaled[[2, -3]], [place + offset] * 2, color=colour, linewidth=1.5)
             ax.plot(scaled[[10, 30]], [place + offset] * 2, color=colour, linewidth=6)
-            ax.plot(scaled[20], place + offset, "|", color="white", markersize=8)
+            ax.plot(scaled[20], place + offset, "o", color="white", mec=colour, markersize=5)
     names = [f"{p.name}\n{p.relative:.2f} sd" for p in health.properties]
     ax.set_yticks(range(len(names)), names, fontsize=8)
     ax.set_xticks([0, 1], ["5 %", "95 %"])

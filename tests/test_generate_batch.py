@@ -213,7 +213,7 @@ def test_the_script_writes_shards(tiny_model: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("40 molecules of ")
     assert len(molecules(tmp_path / "job")) == 40
-    settings = json.loads((tmp_path / "job" / "settings.json").read_text())
+    settings = json.loads((tmp_path / "job" / "_settings.json").read_text())
     assert settings["options"]["where"] == ["heavy_atoms>=2"]
 
     again = subprocess.run([*command, *flags, "--seed", "9"], capture_output=True, text=True)

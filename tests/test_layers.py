@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -62,8 +63,13 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-def imports(name: str, path: Path) -> Iterator[tuple[int, str]]:
-    """(line, dotted name) of everything that a file imports, also inside functions."""
+@functools.cache
+def imports(name: str) -> tuple[tuple[int, str], ...]:
+    """(line, dotted name) of everything that a module imports, also inside functions."""
+    return tuple(_imports(name, MODULES[name]))
+
+
+def _imports(name: str, path: Path) -> Iterator[tuple[int, str]]:
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
         if isinstance(node, ast.Import):
@@ -92,7 +98,7 @@ def test_every_module_has_a_layer() -> None:
 def test_imports_go_downward(name: str) -> None:
     wrong = [
         f"{MODULES[name]}:{line}: imports {target}"
-        for line, target in imports(name, MODULES[name])
+        for line, target in imports(name)
         if target.startswith("molvae.") and RANK[layer(target)] > RANK[layer(name)]
     ]
     assert not wrong, "\n".join(wrong)
@@ -102,10 +108,10 @@ def test_no_import_cycles() -> None:
     graph = {
         name: {
             target
-            for _, target in imports(name, path)
+            for _, target in imports(name)
             if target in MODULES and target != name and not name.startswith(target + ".")
         }
-        for name, path in MODULES.items()
+        for name in MODULES
     }
     try:
         TopologicalSorter(graph).prepare()
@@ -116,7 +122,7 @@ def test_no_import_cycles() -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_libraries_are_imported_only_where_they_belong(name: str) -> None:
     wrong = []
-    for line, target in imports(name, MODULES[name]):
+    for line, target in imports(name):
         root = target.split(".")[0]
         here = layer(name)
         if (root in ONLY_IN and here not in ONLY_IN[root]) or here in NEVER_IN.get(root, ()):

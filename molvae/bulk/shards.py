@@ -22,7 +22,8 @@ from molvae.bulk.options import BulkOptions
 from molvae.datasets.seen import Seen
 from molvae.generator import Generator
 
-SETTINGS = "settings.json"
+# Readers of a directory of Parquet files pass over names that begin with an underscore.
+SETTINGS = "_settings.json"
 
 
 def generate_shards(

@@ -183,9 +183,14 @@ def _print(found: Health) -> None:
         ],
         "Properties",
     )
-    for quality in found.head:
-        values = {k: v for k, v in asdict(quality).items() if not isinstance(v, tuple)}
-        print_table([values], "Property head")
+    for kind in ("regression", "classification"):
+        rows = [
+            {k: v for k, v in asdict(quality).items() if k != "kind" and not isinstance(v, tuple)}
+            for quality in found.head
+            if quality.kind == kind
+        ]
+        if rows:
+            print_table(rows, f"Property head, {kind}")
     print(f"\nVerdict: {found.verdict}")
     for advice in found.verdict.advice:
         print(f"  - {advice}")
