@@ -141,10 +141,9 @@ def test_an_output_that_exists_is_left_alone(corpus, tmp_path):
 
 
 @pytest.mark.parametrize("file", sorted(RECIPES.glob("*.toml")), ids=lambda file: file.stem)
-def test_recipes_are_valid_and_name_their_corpus_and_output(file):
+def test_recipes_are_valid(file):
     job = TrainJob.parse(read_toml(file), where=file.name)
-    assert job.corpus
-    assert job.output
+    assert job.training().model.encoder_hidden >= 128
     assert job.training().run == job.run
 
 

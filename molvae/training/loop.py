@@ -70,10 +70,8 @@ def train(
         stop = stack.enter_context(StopRequest())
         stack.enter_context(memory_advice(prepared.config.optimiser))
         stack.enter_context(trainer.logging(going_on))
-        bar = stack.enter_context(
-            Progress("training", trainer.steps, progress if fabric.is_global_zero else False)
-        )
-        run(trainer, stop, bar)
+        shown = progress if fabric.is_global_zero else False
+        run(trainer, stop, stack.enter_context(Progress(*trainer.length(), shown)))
     return out
 
 
@@ -81,7 +79,7 @@ def run(trainer: Trainer, stop: StopRequest, bar: Progress) -> None:
     """Every step that is left, and what is due after each; then the finished model."""
     state, settings = trainer.state, trainer.config.run
     trainer.begin()
-    bar.advance(state.step)
+    length, done = trainer.length()[1], 0
     while not trainer.ended():
         trainer.step()
         signal_number = trainer.agree(stop.signal_number)
@@ -97,5 +95,6 @@ def run(trainer: Trainer, stop: StopRequest, bar: Progress) -> None:
             trainer.leave(signal_number)
         if state.step % settings.save_every == 0:
             trainer.save()
-        bar.advance()
+        bar.advance(round(trainer.fraction() * length) - done)
+        done = round(trainer.fraction() * length)
     trainer.finish()

@@ -77,6 +77,13 @@ class Trainer:
         time_spent = self.state.seconds / (60 * minutes) if minutes else 0.0
         return max(self.state.step / self.steps, time_spent)
 
+    def length(self) -> tuple[str, int]:
+        """What the progress bar counts, and how many there are: steps, or seconds of a limit."""
+        minutes = self.config.run.minutes
+        return (
+            ("training (seconds)", math.ceil(60 * minutes)) if minutes else ("training", self.steps)
+        )
+
     def ended(self) -> bool:
         """Whether no step is left: by their number, by time, or by patience."""
         patience = self.config.run.patience
