@@ -11,6 +11,7 @@ from molvae.models.bptt import advance
 from molvae.models.config import ModelConfig
 from molvae.models.packing import Packing
 from molvae.models.parts import embedding, linear
+from molvae.models.products import Factor
 from molvae.models.recurrence import GRULayer
 
 
@@ -79,6 +80,8 @@ class Writer:
         self._layers = decoder.grus
         self._table = self._layers[0].gate_table(decoder.embedding.weight)
         self._context = self._layers[0].context_gates(z)
+        self._inputs = [Factor(layer.weight_ih.t(), len(z)) for layer in self._layers]
+        self._recurrent = [Factor(layer.weight_hh.t(), len(z)) for layer in self._layers]
         self._biases = [layer.bias for layer in self._layers]
         self._states = [state.contiguous() for state in decoder.initial_states(z)]
 
@@ -87,12 +90,12 @@ class Writer:
         gates = self._table.index_select(0, tokens).add_(self._context)
         for i, layer in enumerate(self._layers):
             if i:
-                gates = torch.addmm(self._biases[i], self._states[i - 1], layer.weight_ih.t())
+                gates = self._inputs[i].left(self._states[i - 1]).add_(self._biases[i])
             state = self._states[i]
             self._states[i] = advance(
                 gates,
                 state,
-                layer.weight_hh,
+                self._recurrent[i],
                 layer.bias_hn,
                 torch.empty_like(state),
                 torch.empty_like(state),

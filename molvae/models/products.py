@@ -1,0 +1,72 @@
+"""Matrix products on the CPU by the faster of torch's two libraries.
+
+``torch.mm`` calls MKL, which uses half the vector width of processors that are not Intel's: there,
+oneDNN (inside torch too, but used for single precision only by ``torch.compile``) is twice as fast,
+and elsewhere about as fast. Where it is missing or switched off (``torch.backends.mkldnn``), and
+for other number types, ``torch.mm`` does the work.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+_ROWS = 8  # oneDNN compiles a kernel per shape: few different numbers of rows
+_FEW = 512
+
+
+def multiply(x: Tensor, weight: Tensor) -> Tensor:
+    """``x (m, k)`` times the transpose of ``weight (n, k)``: a new ``(m, n)``, no gradients.
+
+    >>> multiply(torch.ones(2, 3), torch.ones(4, 3)).tolist()
+    [[3.0, 3.0, 3.0, 3.0], [3.0, 3.0, 3.0, 3.0]]
+    """
+    if _ONEDNN is None or x.dtype != torch.float32 or x.device.type != "cpu":
+        return torch.mm(x, weight.t())
+    if not torch.backends.mkldnn.enabled or 0 in (*x.shape, *weight.shape):
+        return torch.mm(x, weight.t())
+    rows = len(x)
+    if rows % _ROWS and rows < _FEW:
+        x = torch.nn.functional.pad(x, (0, 0, 0, -rows % _ROWS))
+    return _ONEDNN(x, weight, None, "none", [], "")[:rows]
+
+
+def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """``x (m, k) @ weight (n, k).T + bias (n,)`` with gradients, ``(m, n)``."""
+    if x.device.type != "cpu" or x.dtype != torch.float32 or weight.dtype != torch.float32:
+        return torch.nn.functional.linear(x, weight, bias)
+    return _Affine.apply(x, weight, bias)
+
+
+class _Affine(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return multiply(x, weight).add_(bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_out: Tensor) -> Any:
+        x, weight = ctx.saved_tensors
+        d_x = multiply(d_out, weight.t()) if ctx.needs_input_grad[0] else None
+        return d_x, multiply(d_out.t(), x.t()), d_out.sum(0)
+
+
+def _onednn() -> Any:
+    """oneDNN's product, if this torch has it for this processor and it gives what it should."""
+    if not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
+        return None
+    try:
+        product = torch.ops.mkldnn._linear_pointwise
+        x, weight = torch.arange(6.0).view(2, 3), torch.arange(12.0).view(4, 3)
+        right = torch.equal(product(x, weight, None, "none", [], ""), x @ weight.t())
+    except (AttributeError, RuntimeError):  # an operator that torch promises to no one
+        return None
+    return product if right else None
+
+
+_ONEDNN = _onednn()
