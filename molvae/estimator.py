@@ -32,7 +32,8 @@ class MolVAE(TransformerMixin, BaseEstimator):
         validation_fraction: share of the molecules that is held out while fitting.
         random_state: seed of everything random.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` ...
-        n_jobs: processes that prepare the molecules; None takes every core.
+        n_jobs: processes that prepare the molecules; None takes every core. 1 works in this
+            process, where nothing stops a molecule that takes RDKit more than a second.
         verbose: show progress.
 
     Attributes: ``generator_`` (a :class:`~molvae.generator.Generator`), ``target_names_``,
@@ -99,7 +100,7 @@ class MolVAE(TransformerMixin, BaseEstimator):
                 Source.molecules([s or "" for s in smiles], labels),
                 Path(folder, "corpus"),
                 options=CorpusOptions(constraints=self.constraints, split=split),
-                workers=self.n_jobs,
+                workers=0 if self.n_jobs == 1 else self.n_jobs,
                 progress=progress,
             )
             model = train(

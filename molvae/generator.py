@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, TypedDict, Unpack, cast
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -26,77 +26,13 @@ from molvae.chem.alerts import SanityOptions, insane_reason
 from molvae.chem.selfies import CodecError
 from molvae.chem.smiles import MoleculeError, canonicalise, parse
 from molvae.chem.tokenizer import Tokenizer
+from molvae.latent.decoding import Decoding, Sane, Strategy
+from molvae.latent.posteriors import Likelihood, Posteriors, Reasons
 from molvae.models.batch import Batch
 from molvae.models.sampling import SamplingOptions, generate
 from molvae.models.vae import SequenceVAE
 
-Reasons = list[str | None]
 NOT_FINITE = "its latent vector is not finite"
-
-Sane = SanityOptions | bool | None
-"""Which molecules are turned down: True for the usual limits, None or False for none."""
-
-
-class Strategy(TypedDict, total=False):
-    """How symbols are chosen: the keys of :class:`~molvae.models.sampling.SamplingOptions`."""
-
-    strategy: Literal["greedy", "sample", "beam"]
-    temperature: float
-    top_k: int | None
-    top_p: float | None
-    beam_width: int
-    max_length: int | None
-
-
-def strategy_of(options: SamplingOptions) -> Strategy:
-    """The keywords that stand for ``options``, or for a record that extends them.
-
-    >>> strategy_of(SamplingOptions(strategy="greedy"))["strategy"]
-    'greedy'
-    """
-    chosen = {name: getattr(options, name) for name in SamplingOptions.model_fields}
-    return cast(Strategy, chosen)
-
-
-class Decoding(Strategy, total=False):
-    """The keywords of :meth:`Generator.decode`."""
-
-    seed: int
-    sane: Sane
-
-
-@dataclass(frozen=True)
-class Posteriors:
-    """q(z|x) of ``n`` molecules: ``mean (n, d)`` and ``std (n, d)``, float32, NaN rows where a
-    molecule could not be read, with the reason in ``reasons (n,)`` (None where all is well)."""
-
-    mean: np.ndarray
-    std: np.ndarray
-    reasons: Reasons
-
-    def kl(self) -> np.ndarray:
-        """KL(q(z|x) || N(0, I)) of each molecule in nats, ``(n,)``."""
-        mean, std = self.mean.astype(np.float64), self.std.astype(np.float64)
-        return np.asarray(0.5 * (mean**2 + std**2 - 1 - 2 * np.log(std)).sum(1))
-
-    def sample(self, seed: int) -> np.ndarray:
-        """One draw from each posterior, ``(n, d)``."""
-        noise = np.random.default_rng(derive_seed(seed, "posterior")).standard_normal(
-            self.mean.shape, dtype=np.float32
-        )
-        return self.mean + self.std * noise
-
-
-@dataclass(frozen=True)
-class Likelihood:
-    """log p(x|z) of ``n`` molecules under given latents, the true symbols given so far."""
-
-    nats: np.ndarray
-    """log p(x|z), ``(n,)``; NaN where the molecule could not be read."""
-    correct: np.ndarray
-    """Symbols, the end included, to which the decoder gave the highest probability, ``(n,)``."""
-    symbols: np.ndarray
-    """Symbols to predict, the end included, ``(n,)``; 0 where it could not be read."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -104,6 +40,16 @@ class Generator:
     """A model and its tokenizer at work; make one with :func:`load`.
 
     ``batch_size`` is the number of molecules that go through the network together.
+
+    >>> from molvae.models.presets import preset
+    >>> tokenizer = Tokenizer.from_smiles(["CCO", "c1ccccc1"])
+    >>> untrained = SequenceVAE(preset("tiny"), tokenizer.vocab_size, tokenizer.max_length)
+    >>> generator = Generator(untrained, tokenizer)
+    >>> z = generator.encode(["OCC", "C1CC"])
+    >>> z.shape, generator.posterior(["OCC", "C1CC"]).reasons
+    ((2, 8), [None, 'not valid SMILES (ring 1 is not closed)'])
+    >>> len(generator.decode(z)), generator.decode(z)[1]
+    (2, None)
     """
 
     model: SequenceVAE

@@ -43,7 +43,7 @@ def tiny_corpus(zinc: list[str], tmp_path_factory: pytest.TempPathFactory) -> Pa
         Source.molecules(smiles, {"logp": logp, "polar": polar}),
         path,
         options=CorpusOptions(split=SplitOptions(validation=0.1, test=0.1)),
-        workers=1,
+        workers=0,
         progress=False,
     )
     return path

@@ -8,7 +8,10 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
+
+from molvae.base.errors import MolvaeError
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -66,5 +69,10 @@ def ordered_map(
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+    except BrokenProcessPool as error:
+        raise MolvaeError(
+            "a worker process died: memory may be full (use fewer workers), or a script started it "
+            "without 'if __name__ == \"__main__\":' (put the call under it, or use one worker)"
+        ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -19,7 +19,8 @@ from molvae.base.seeds import derive_seed
 from molvae.bulk.options import BulkOptions
 from molvae.chem.properties import compute
 from molvae.datasets.seen import Seen
-from molvae.generator import Generator, strategy_of
+from molvae.generator import Generator
+from molvae.latent.decoding import strategy_of
 
 BARREN_BLOCKS = 3
 

@@ -49,7 +49,8 @@ def decode(
     from molvae.cli.molecules import tell_reasons
     from molvae.cli.settings import DecodeSettings
     from molvae.datasets.writers import write_table
-    from molvae.generator import load, strategy_of
+    from molvae.generator import load
+    from molvae.latent.decoding import strategy_of
     from molvae.latent.files import read_latents
 
     chosen = settings(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -130,7 +131,8 @@ def _print(found: Health) -> None:
             {
                 "KL, nats per molecule": latent.kl,
                 "active units": f"{latent.active_units} of {latent.dimensions}",
-                "mutual information, nats": latent.mutual_information,
+                f"mutual information, nats (of {math.log(latent.molecules):.1f} that so many "
+                "molecules can show)": latent.mutual_information,
                 "aggregate posterior to prior, nats": latent.marginal_kl,
                 "spread of the means": latent.mean_spread,
                 "width of the posteriors": latent.mean_width,
@@ -184,13 +186,13 @@ def _print(found: Health) -> None:
         "Properties",
     )
     for kind in ("regression", "classification"):
-        rows = [
+        head = [
             {k: v for k, v in asdict(quality).items() if k != "kind" and not isinstance(v, tuple)}
             for quality in found.head
             if quality.kind == kind
         ]
-        if rows:
-            print_table(rows, f"Property head, {kind}")
+        if head:
+            print_table(head, f"Property head, {kind}")
     print(f"\nVerdict: {found.verdict}")
     for advice in found.verdict.advice:
         print(f"  - {advice}")

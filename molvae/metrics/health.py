@@ -22,7 +22,8 @@ from molvae.base.seeds import derive_seed
 from molvae.chem.alerts import SanityOptions
 from molvae.chem.properties import compute
 from molvae.chem.smiles import canonicalise_many
-from molvae.generator import Generator, Posteriors
+from molvae.generator import Generator
+from molvae.latent.posteriors import Posteriors
 from molvae.metrics.basic import novelty, uniqueness, validity
 from molvae.metrics.distribution import PropertyDistance, property_distances
 from molvae.metrics.heritability import (
