@@ -35,7 +35,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from molvae.models.buffers import POOL, Lease
 from molvae.models.packing import Packing
-from molvae.models.products import Factor, sum_of_outer
+from molvae.models.products import multiply
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
@@ -118,14 +118,13 @@ class _TokenGRU(Function):
         table = table.contiguous()
         state = initial
         counts = packing.counts
-        factor = Factor(weight_hh.t(), counts[0])
         for ids, gate, c, out in zip(
             *(x.split(counts) for x in (tokens, gates, candidate, states)), strict=True
         ):
             torch.index_select(table, 0, ids, out=gate)
             if context is not None:
                 gate.add_(context[: len(ids)])
-            state = advance(gate, state, factor, bias_hn, c, out)
+            state = advance(gate, state, weight_hh, bias_hn, c, out)
         ctx.packing = packing
         ctx.rows = len(table)
         ctx.set_materialize_grads(False)
@@ -174,14 +173,13 @@ class _InputGRU(Function):
         gates = lease.take(packing.size, 3 * hidden, dtype=inputs.dtype)
         candidate = lease.take(packing.size, hidden, dtype=inputs.dtype)
         states = inputs.new_empty(packing.size, hidden)
-        torch.add(Factor(weight_ih.t(), packing.size).left(inputs), bias, out=gates)
         state = initial
         counts = packing.counts
-        factor = Factor(weight_hh.t(), counts[0])
-        for gate, c, out in zip(
-            *(x.split(counts) for x in (gates, candidate, states)), strict=True
+        for x, gate, c, out in zip(
+            *(x.split(counts) for x in (inputs, gates, candidate, states)), strict=True
         ):
-            state = advance(gate, state, factor, bias_hn, c, out)
+            torch.add(multiply(x, weight_ih), bias, out=gate)
+            state = advance(gate, state, weight_hh, bias_hn, c, out)
         ctx.packing = packing
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(inputs, weight_ih, initial, weight_hh, gates, candidate, states)
@@ -203,8 +201,8 @@ class _InputGRU(Function):
         return (
             None,
             None,
-            Factor(weight_ih, ctx.packing.size).left(d_gates) if ctx.needs_input_grad[2] else None,
-            sum_of_outer(d_gates, inputs),
+            multiply(d_gates, weight_ih.t()) if ctx.needs_input_grad[2] else None,
+            multiply(d_gates.t(), inputs.t()),
             d_bias[hidden:],
             d_initial if ctx.needs_input_grad[5] else None,
             _weight_gradient(ctx.packing, lease, delta, initial, states),
@@ -215,7 +213,7 @@ class _InputGRU(Function):
 def advance(
     gates: Tensor,
     state: Tensor | None,
-    recurrent: Factor,
+    weight_hh: Tensor,
     bias_hn: Tensor,
     candidate: Tensor,
     out: Tensor,
@@ -223,7 +221,6 @@ def advance(
     """One step in place: ``gates (b, 3h)`` go from input gates to ``[r u n]``.
 
     ``state`` may have more rows than ``gates``: the first ``b`` are used (None: zeros).
-    ``recurrent`` is the factor ``W_hh.t() (h, 3h)``.
     ``candidate (b, h)`` receives ``W_hn h + b_hn``, ``out (b, h)`` the new state, also returned.
     """
     hidden = bias_hn.shape[0]
@@ -232,7 +229,7 @@ def advance(
         candidate.copy_(bias_hn)
     else:
         state = state[: len(gates)]
-        product = recurrent.left(state)
+        product = multiply(state, weight_hh)
         reset_update.add_(product[:, : 2 * hidden])
         torch.add(product[:, 2 * hidden :], bias_hn, out=candidate)
     reset_update.sigmoid_()
@@ -263,7 +260,7 @@ def _through_time(
     b = packing.counts[0]
     delta = lease.take(packing.size, 4 * hidden, dtype=gates.dtype)
     scratch = lease.take(b, hidden, dtype=gates.dtype)
-    weight = Factor(torch.cat([weight_hh[2 * hidden :], weight_hh[: 2 * hidden]]), b)
+    weight = torch.cat([weight_hh[2 * hidden :], weight_hh[: 2 * hidden]]).t()
     total = gates.new_zeros(b, 4 * hidden)
     # A row's gradient waits in `carry` untouched until the walk back reaches its last step.
     carry = gates.new_zeros(b, hidden) if d_final is None else d_final.clone()
@@ -290,7 +287,7 @@ def _through_time(
         _sigmoid_backward(tmp, r[t], grad_input=d_r[t])
         total[: counts[t]].add_(deltas[t])
         if previous is not None:
-            d.mul_(u[t]).add_(weight.left(recurrent[t]))
+            d.mul_(u[t]).add_(multiply(recurrent[t], weight))
     return delta, total, carry
 
 
@@ -311,7 +308,7 @@ def _weight_gradient(
         pairs.append((delta[:b], initial))
     total = states.new_zeros(3 * hidden, hidden)
     for d, previous in pairs:
-        total.add_(sum_of_outer(d[:, : 3 * hidden], previous))
+        total.add_(multiply(d[:, : 3 * hidden].t(), previous.t()))
     return torch.cat([total[hidden:], total[:hidden]])
 
 

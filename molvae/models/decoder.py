@@ -11,7 +11,7 @@ from molvae.models.bptt import advance
 from molvae.models.config import ModelConfig
 from molvae.models.packing import Packing
 from molvae.models.parts import embedding, linear
-from molvae.models.products import Factor
+from molvae.models.products import affine, multiply
 from molvae.models.recurrence import GRULayer
 
 
@@ -53,7 +53,7 @@ class Decoder(nn.Module):
 
     def logits(self, states: Tensor) -> Tensor:
         """Logits ``(n, v)`` of the last layer's ``states (n, h)``."""
-        outputs: Tensor = self.output(states)
+        outputs = affine(states, self.output.weight, self.output.bias)
         if self.output_bias is None:
             return outputs
         return torch.addmm(self.output_bias, outputs, self.embedding.weight.t())
@@ -80,8 +80,6 @@ class Writer:
         self._layers = decoder.grus
         self._table = self._layers[0].gate_table(decoder.embedding.weight)
         self._context = self._layers[0].context_gates(z)
-        self._inputs = [Factor(layer.weight_ih.t(), len(z)) for layer in self._layers]
-        self._recurrent = [Factor(layer.weight_hh.t(), len(z)) for layer in self._layers]
         self._biases = [layer.bias for layer in self._layers]
         self._states = [state.contiguous() for state in decoder.initial_states(z)]
 
@@ -90,12 +88,12 @@ class Writer:
         gates = self._table.index_select(0, tokens).add_(self._context)
         for i, layer in enumerate(self._layers):
             if i:
-                gates = self._inputs[i].left(self._states[i - 1]).add_(self._biases[i])
+                gates = multiply(self._states[i - 1], layer.weight_ih).add_(self._biases[i])
             state = self._states[i]
             self._states[i] = advance(
                 gates,
                 state,
-                self._recurrent[i],
+                layer.weight_hh,
                 layer.bias_hn,
                 torch.empty_like(state),
                 torch.empty_like(state),
