@@ -2,9 +2,8 @@
 
 ``torch.mm`` calls MKL, which uses half the vector width of processors that are not Intel's: there,
 oneDNN (inside torch too, but used for single precision only by ``torch.compile``) is twice as fast,
-and elsewhere about as fast; a matrix that serves many products is packed for it once. Both are
-plain single precision, summed in another order. Where oneDNN is missing or switched off
-(``torch.backends.mkldnn``), and for other number types, ``torch.mm`` does the work.
+and elsewhere about as fast. Where it is missing or switched off (``torch.backends.mkldnn``), and
+for other number types, ``torch.mm`` does the work.
 """
 
 from __future__ import annotations
@@ -13,58 +12,48 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
-_BLOCK = 512  # rows of a sum of outer products taken at a time: their copies stay in the cache
+_ROWS = 8  # oneDNN compiles a kernel per shape: few different numbers of rows
+_FEW = 512
 
 
-class Factor:
-    """A ``matrix (k, n)`` made ready to be multiplied from the left many times.
+def multiply(x: Tensor, weight: Tensor) -> Tensor:
+    """``x (m, k)`` times the transpose of ``weight (n, k)``: a new ``(m, n)``, no gradients.
 
-    Without gradients: for hand-written ones, and for inference. ``rows`` is the usual number of
-    rows that it will be multiplied with.
-
-    >>> Factor(torch.eye(2)).left(torch.tensor([[1.0, 2.0]]))
-    tensor([[1., 2.]])
+    >>> multiply(torch.ones(2, 3), torch.ones(4, 3)).tolist()
+    [[3.0, 3.0, 3.0, 3.0], [3.0, 3.0, 3.0, 3.0]]
     """
-
-    def __init__(self, matrix: Tensor, rows: int = 128) -> None:
-        self._matrix = matrix.detach()
-        self._packed = None
-        if _usable(self._matrix):
-            self._packed = torch.ops.mkldnn._reorder_linear_weight(
-                self._matrix.t().contiguous(), rows
-            )
-
-    def left(self, x: Tensor) -> Tensor:
-        """``x @ matrix``, ``(m, n)``, for ``x (m, k)`` whose rows may be strided."""
-        if self._packed is None:
-            return x @ self._matrix
-        return _LINEAR(x, self._packed, None, "none", [], "")
+    if _ONEDNN is None or x.dtype != torch.float32 or x.device.type != "cpu":
+        return torch.mm(x, weight.t())
+    if not torch.backends.mkldnn.enabled or 0 in (*x.shape, *weight.shape):
+        return torch.mm(x, weight.t())
+    rows = len(x)
+    if rows % _ROWS and rows < _FEW:
+        x = torch.nn.functional.pad(x, (0, 0, 0, -rows % _ROWS))
+    return _ONEDNN(x, weight, None, "none", [], "")[:rows]
 
 
-def sum_of_outer(a: Tensor, b: Tensor) -> Tensor:
-    """``a.t() @ b``, ``(p, q)``, for tall ``a (n, p)`` and ``b (n, q)``, without gradients."""
-    if len(a) < _BLOCK or not (_usable(a) and _usable(b)):
-        return a.t() @ b
-    total: Tensor | None = None
-    for rows, columns in zip(a.split(_BLOCK), b.split(_BLOCK), strict=True):
-        x, weight = rows.t().contiguous(), columns.contiguous().t()
-        if total is None:
-            total = _LINEAR(x, weight, None, "none", [], "")
-        else:
-            total = _LINEAR.binary(x, total, weight, None, "add")
-    assert total is not None
-    return total
+def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """``x (m, k) @ weight (n, k).T + bias (n,)`` with gradients, ``(m, n)``."""
+    if x.device.type != "cpu" or x.dtype != torch.float32 or weight.dtype != torch.float32:
+        return torch.nn.functional.linear(x, weight, bias)
+    return _Affine.apply(x, weight, bias)
 
 
-def _usable(x: Tensor) -> bool:
-    return (
-        _LINEAR is not None
-        and torch.backends.mkldnn.enabled
-        and x.dtype == torch.float32
-        and x.device.type == "cpu"
-        and x.numel() > 0
-    )
+class _Affine(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return multiply(x, weight).add_(bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_out: Tensor) -> Any:
+        x, weight = ctx.saved_tensors
+        d_x = multiply(d_out, weight.t()) if ctx.needs_input_grad[0] else None
+        return d_x, multiply(d_out.t(), x.t()), d_out.sum(0)
 
 
 def _onednn() -> Any:
@@ -74,11 +63,10 @@ def _onednn() -> Any:
     try:
         product = torch.ops.mkldnn._linear_pointwise
         x, weight = torch.arange(6.0).view(2, 3), torch.arange(12.0).view(4, 3)
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight, 2)
-        right = torch.equal(product(x, packed, None, "none", [], ""), x @ weight.t())
+        right = torch.equal(product(x, weight, None, "none", [], ""), x @ weight.t())
     except (AttributeError, RuntimeError):  # an operator that torch promises to no one
         return None
     return product if right else None
 
 
-_LINEAR = _onednn()
+_ONEDNN = _onednn()
