@@ -3,6 +3,7 @@ answers at once; everything heavy is imported inside the commands."""
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import typer
@@ -50,5 +51,7 @@ def molvae(
 
 def run() -> None:
     """Run the command line; errors of molvae's own become one sentence and an exit code."""
+    # Terminated like interrupted: everything on the way out removes what it has half written.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with errors_to_exit_codes("-v" in sys.argv or "--verbose" in sys.argv):
         app()
