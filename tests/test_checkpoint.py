@@ -76,6 +76,7 @@ def test_a_directory_holds_what_the_design_says_and_no_pickle(original):
     assert TrainConfig.parse(values).model.latent_dim == 4
 
 
+@pytest.mark.slow
 def test_loading_needs_neither_rdkit_nor_selfies(original):
     code = (
         "import sys; sys.modules.update({'rdkit': None, 'selfies': None, 'pandas': None})\n"

@@ -194,6 +194,7 @@ def knows_nothing(corpus):
     return np.nansum(nats) / np.isfinite(nats).sum()
 
 
+@pytest.mark.slow
 def test_a_head_learns_on_frozen_latents(tmp_path):
     config = tiny_config(
         run={"steps": 80},

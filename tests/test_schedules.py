@@ -17,9 +17,7 @@ def test_constant_is_the_target_from_the_first_step():
     assert [kl_weight(schedule, 0.3, t) for t in (0.0, 0.5, 1.0)] == [0.3, 0.3, 0.3]
 
 
-@pytest.mark.parametrize(
-    ("fraction", "weight"), [(0, 0), (0.1, 0), (0.2, 0.5), (0.3, 1), (0.9, 1)]
-)
+@pytest.mark.parametrize(("fraction", "weight"), [(0, 0), (0.1, 0), (0.2, 0.5), (0.3, 1), (0.9, 1)])
 def test_linear_waits_rises_and_stays(fraction, weight):
     schedule = ScheduleConfig(kl="linear", kl_rise=0.2, kl_delay=0.1)
     assert kl_weight(schedule, 1.0, fraction) == pytest.approx(weight)
@@ -72,7 +70,9 @@ def test_learning_rate_without_warm_up_or_decay_is_constant():
     assert {learning_rate(schedule, 0.02, s, s / 9) for s in range(10)} == {0.02}
 
 
-@pytest.mark.parametrize("values", [{"kl_rise": 0}, {"final_rate": -1}, {"kl": "stair"}, {"kl_cycles": 0}])
+@pytest.mark.parametrize(
+    "values", [{"kl_rise": 0}, {"final_rate": -1}, {"kl": "stair"}, {"kl_cycles": 0}]
+)
 def test_schedules_refuse_what_makes_no_sense(values):
     with pytest.raises(ConfigError, match=next(iter(values))):
         ScheduleConfig.parse(values)
