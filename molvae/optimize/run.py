@@ -140,6 +140,6 @@ def _settings(
     return {
         "model": generator.fingerprint,
         "objective": objective.describe(),
-        "search": config.to_dict(),
+        **config.to_dict(),
         "start": hashlib.sha256("\n".join(start).encode()).hexdigest(),
     }
