@@ -1,0 +1,85 @@
+"""The README's commands and code run as they stand there, on a tiny model."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+RUNS = re.findall(
+    r"<!-- runs in the tests -->\n```(bash|python)\n(.*?)```",
+    (ROOT / "README.md").read_text(),
+    re.S,
+)
+# What the README leaves at its full size is cut down for the tests: these flags are added.
+SMALLER = {
+    "train": "--preset tiny --steps 20",
+    "generate": "-n 20",
+    "optimize": "--budget 20 --candidates 64 --initial 8",
+    "health": "--held-out 40 --samples 40 --parents 10",
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a chemist's file in it; the blocks run there one after the other."""
+    path = tmp_path_factory.mktemp("readme")
+    smiles = (ROOT / "data" / "samples" / "zinc250k_2000.smi").read_text().split()[:300]
+    rows = [f"{text},{len(text) / 20:.2f}" for text in smiles]
+    (path / "my-molecules.csv").write_text("\n".join(["SMILES,logP", *rows]) + "\n")
+    return path
+
+
+def smaller(command: str) -> list[str]:
+    program, verb, *rest = shlex.split(command)
+    assert program == "molvae"
+    rest = [x for x in rest if x != "qed>=0.6" and x != "--where"]  # 20 molecules may hold none
+    return [sys.executable, "-m", "molvae", verb, *rest, *shlex.split(SMALLER.get(verb, ""))]
+
+
+def run(command: str, place: Path) -> None:
+    text: str | None = None
+    for stage in command.split(" | "):
+        done = subprocess.run(
+            smaller(stage), cwd=place, input=text, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, f"{stage}\n{done.stdout}\n{done.stderr}"
+        text = done.stdout
+
+
+@pytest.mark.slow
+def test_every_command_of_the_readme_runs_in_order(place: Path) -> None:
+    commands = [c for kind, text in RUNS if kind == "bash" for c in text.strip().splitlines()]
+    assert len(commands) >= 10
+    for command in commands:
+        run(command, place)
+    for name in ("health.png", "new.csv", "best.csv", "best.sdf", "best.html", "back.csv"):
+        assert (place / name).stat().st_size > 0, name
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs(tiny_model: Path, tmp_path: Path, monkeypatch) -> None:
+    blocks = [text for kind, text in RUNS if kind == "python"]
+    assert blocks
+    shutil.copytree(tiny_model, tmp_path / "my-model")
+    monkeypatch.chdir(tmp_path)
+    for block in blocks:
+        names: dict = {}
+        exec(compile(block, "README.md", "exec"), names)
+        assert len(names["new"]) == 100
+        assert names["z"].shape[0] == 2
+        assert names["molecules"][0] is not None
+        assert names["molecules"][1] is None
+
+
+def test_every_file_that_the_readme_links_to_is_there() -> None:
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "README.md").read_text())
+    assert links
+    missing = [link for link in links if not (ROOT / link).exists()]
+    assert missing == []
