@@ -14,6 +14,7 @@ from molvae.cli.common import EXIT_CODES, errors_to_exit_codes
 app = typer.Typer(
     name="molvae",
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # in rich's own markup, [default: 3] would vanish
     pretty_exceptions_enable=False,
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"]},
