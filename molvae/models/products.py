@@ -29,6 +29,8 @@ def multiply(x: Tensor, weight: Tensor) -> Tensor:
         return torch.mm(x, weight.t())
     if not torch.backends.mkldnn.enabled or 0 in (*x.shape, *weight.shape):
         return torch.mm(x, weight.t())
+    if not (weight.is_contiguous() or weight.t().is_contiguous()):
+        weight = weight.contiguous()  # oneDNN has no kernel but its reference one for other views
     rows = len(x)
     if rows % _ROWS and rows < _FEW:
         x = torch.nn.functional.pad(x, (0, 0, 0, -rows % _ROWS))
