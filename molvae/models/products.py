@@ -15,8 +15,10 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-_ROWS = 8  # oneDNN compiles a kernel per shape: few different numbers of rows
+# oneDNN compiles a kernel for every new shape, so let there be few different numbers of rows.
+_ROWS = 8
 _FEW = 512
+_CHUNK = 512  # rows whose transpose stays in the cache
 
 
 def multiply(x: Tensor, weight: Tensor) -> Tensor:
@@ -37,6 +39,22 @@ def multiply(x: Tensor, weight: Tensor) -> Tensor:
     return _ONEDNN(x, weight, None, "none", [], "")[:rows]
 
 
+def sum_of_outer(a: Tensor, b: Tensor) -> Tensor:
+    """The sum over the rows of ``a (m, k)`` and ``b (m, n)`` of their outer products: ``(k, n)``.
+
+    >>> sum_of_outer(torch.ones(5, 1), torch.ones(5, 2)).tolist()
+    [[5.0, 5.0]]
+    """
+    total: Tensor | None = None
+    for x, y in zip(a.split(_CHUNK), b.split(_CHUNK), strict=True):
+        short = -len(x) % (_CHUNK // 8)
+        if short and len(a) > _CHUNK:
+            x, y = (torch.nn.functional.pad(z, (0, 0, 0, short)) for z in (x, y))
+        part = multiply(x.t(), y.t())
+        total = part if total is None else total.add_(part)
+    return a.new_zeros(a.shape[1], b.shape[1]) if total is None else total
+
+
 def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """``x (m, k) @ weight (n, k).T + bias (n,)`` with gradients, ``(m, n)``."""
     if x.device.type != "cpu" or x.dtype != torch.float32 or weight.dtype != torch.float32:
@@ -55,7 +73,7 @@ class _Affine(Function):
     def backward(ctx: Any, d_out: Tensor) -> Any:
         x, weight = ctx.saved_tensors
         d_x = multiply(d_out, weight.t()) if ctx.needs_input_grad[0] else None
-        return d_x, multiply(d_out.t(), x.t()), d_out.sum(0)
+        return d_x, sum_of_outer(d_out, x), d_out.sum(0)
 
 
 def _onednn() -> Any:
