@@ -24,6 +24,7 @@ from molvae.base.files import atomic_file, write_json
 from molvae.base.progress import Progress
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+NAMES = {"peer": "molsets 0.3.1", "same": "molvae, same sizes", "default": "molvae, default"}
 SAMPLE = REPOSITORY / "data" / "samples" / "moses_2000.smi"
 
 

@@ -69,28 +69,29 @@ class Worker:
 class Turns:
     """The worker's end: say that it is ready, wait for a turn, report what the turn cost.
 
-    ``next`` ends the turn that runs (sending its counts and the CPU seconds of this process since
-    it began) and blocks until the parent gives the next one; it ends the process when the parent
-    has left.
+    ``next`` ends the turn that runs, sending its counts and what it cost this process: seconds of
+    ``cpu`` time, how many of them the kernel took (``system``), and ``wall`` time. Then it blocks
+    until the parent gives the next turn, and ends the process when the parent has left.
     """
 
     def __init__(self) -> None:
         self._out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        self._began: tuple[float, float] | None = None
+        self._began: tuple[float, float, float] | None = None
 
     def next(self, **counts: Any) -> None:
         """Report the turn that ends (or, the first time, readiness) and wait for the next."""
         if self._began is not None:
-            cpu, wall = self._began
+            cpu, system, wall = self._began
             counts["cpu"] = time.process_time() - cpu
+            counts["system"] = os.times().system - system
             counts["wall"] = time.perf_counter() - wall
         self._out.write(json.dumps(counts) + "\n")
         self._out.flush()
         if not sys.stdin.readline():
             sys.stdout.flush()
             os._exit(0)  # in the middle of somebody's training loop: nothing of it is kept
-        self._began = (time.process_time(), time.perf_counter())
+        self._began = (time.process_time(), os.times().system, time.perf_counter())
 
     def every(self, n: int, batches: Iterable[Any], counts: Any, **info: Any) -> Iterable[Any]:
         """Pass ``batches`` on, one turn for every ``n`` of them.

@@ -10,15 +10,25 @@ string, valid or not, which is in the peer's favour.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from _common import SAMPLE, alternate, arguments, finish, print_table, rates, sample_of
+from _common import (
+    NAMES,
+    SAMPLE,
+    Rates,
+    alternate,
+    arguments,
+    finish,
+    print_table,
+    rates,
+    sample_of,
+)
 from _turns import Worker, bench_directory
 
 HERE = Path(__file__).resolve().parent
-NAMES = {"peer": "molsets 0.3.1", "same": "molvae, same sizes", "default": "molvae, default"}
 
 
 def main() -> None:
@@ -27,59 +37,78 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=250, help="of 32 molecules, before")
     options = parser.parse_args()
     place = bench_directory()
-    peer = place / "peer"
-    n = {"peer": 512, "same": 512, "default": 2048}
-    sizes = {"same": "moses", "default": "default"}
     if options.smoke:
         place, options.rounds, options.steps = place / "smoke", 1, 2
         molecules = sample_of(SAMPLE, 300, place)
-        n, sizes = dict.fromkeys(n, 32), dict.fromkeys(sizes, "tiny")
     else:
-        molecules = sample_of(peer / "molecules.smi", options.molecules, place)
-    sides = ["default"] if options.smoke else ["peer", "same", "default"]
+        molecules = sample_of(place / "peer" / "molecules.smi", options.molecules, place)
     results = {}
-    for goal, flags in (("strings", []), ("canonical", ["--canonical"])):
-        with ExitStack() as stack:
-            workers = {}
-            for name in sides:
-                more = ["--steps", str(options.steps), "--batch", "32", "--n", str(n[name]), *flags]
-                if name == "peer":
-                    weights = peer / f"weights-{molecules.stem}-{options.steps}.pt"
-                    command = [peer / "bin" / "python", HERE / "_peer.py", "sample", molecules]
-                    more += ["--weights", str(weights)]
-                else:
-                    command = [Path(sys.executable), HERE / "_ours.py", "sample", molecules, place]
-                    more += ["--size", sizes[name]]
-                workers[name] = stack.enter_context(Worker([*command, *more]))
-            reports = alternate({name: w.round for name, w in workers.items()}, options.rounds)
-        rows = []
-        for name in sides:
-            result = {"molecules_per_cpu_s": rates(reports[name], "molecules")}
-            cells = [NAMES[name], f"{result['molecules_per_cpu_s']:,.0f}"]
-            made = sum(report["molecules"] for report in reports[name])
-            if goal == "strings":
-                result["tokens_per_cpu_s"] = rates(reports[name], "tokens")
-                cells.append(f"{result['tokens_per_cpu_s']:,.0f}")
-                length = sum(report["tokens"] for report in reports[name]) / made
-                cells.append(f"{length:.1f}")
-            else:
-                valid = sum(report["valid"] for report in reports[name])
-                cells.append(f"{valid / made:.0%}")
-            if "peer" in workers:
-                for key, figure in list(result.items()):
-                    unit = key.partition("_")[0]
-                    result[f"ratio_{unit}"] = figure.over(rates(reports["peer"], unit))
-                    cells.append(f"{result[f'ratio_{unit}']:.1f}")
-            rows.append(cells)
-            results[f"{goal}/{name}"] = {key: value.to_dict() for key, value in result.items()}
-        header = [f"sampling to {goal}", "molecules/CPU s"]
-        header += ["tokens/CPU s", "tokens each"] if goal == "strings" else ["valid"]
-        if "peer" in workers:
-            header += ["times the peer, molecules"]
-            header += ["times the peer, tokens"] if goal == "strings" else []
-        print_table(rows, header)
-        print()
+    for goal in ("strings", "canonical"):
+        reached = sample(goal, place, molecules, options)
+        show(goal, reached)
+        for name, result in reached.items():
+            results[f"{goal}/{name}"] = {key: rate.to_dict() for key, rate in result.items()}
     finish(options.output, "sampling", results)
+
+
+def sides(place: Path, molecules: Path, steps: int, smoke: bool) -> dict[str, list[str | Path]]:
+    """The commands of the workers, each with the number of molecules of a turn."""
+    before: list[str | Path] = ["--steps", str(steps), "--batch", "32"]
+    ours = [Path(sys.executable), HERE / "_ours.py", "sample", molecules, place, *before]
+    if smoke:
+        return {"default": [*ours, "--size", "tiny", "--n", "32"]}
+    peer = place / "peer"
+    weights = peer / f"weights-{molecules.stem}-{steps}.pt"
+    theirs = [peer / "bin" / "python", HERE / "_peer.py", "sample", molecules, *before]
+    return {
+        "peer": [*theirs, "--weights", weights, "--n", "512"],
+        "same": [*ours, "--size", "moses", "--n", "512"],
+        "default": [*ours, "--n", "2048"],
+    }
+
+
+def sample(
+    goal: str, place: Path, molecules: Path, options: argparse.Namespace
+) -> dict[str, dict[str, Rates]]:
+    """What each side reached on the way to ``goal``."""
+    commands = sides(place, molecules, options.steps, options.smoke)
+    flags = ["--canonical"] if goal == "canonical" else []
+    with ExitStack() as stack:
+        workers = {n: stack.enter_context(Worker([*c, *flags])) for n, c in commands.items()}
+        reports = alternate({n: worker.round for n, worker in workers.items()}, options.rounds)
+    counted = ["molecules", "tokens"] if goal == "strings" else ["molecules"]
+    results: dict[str, dict[str, Rates]] = {}
+    for name in commands:
+        result = {f"{count}_per_cpu_s": rates(reports[name], count) for count in counted}
+        if "peer" in reports:
+            for count in counted:
+                theirs = rates(reports["peer"], count)
+                result[f"ratio_{count}"] = rates(reports[name], count).over(theirs)
+        share = "tokens" if goal == "strings" else "valid"
+        result[f"{share}_per_molecule"] = Rates(
+            tuple(report[share] / report["molecules"] for report in reports[name])
+        )
+        results[name] = result
+    return results
+
+
+def show(goal: str, results: dict[str, dict[str, Rates]]) -> None:
+    """The table on standard output."""
+    columns = {
+        "molecules_per_cpu_s": ("molecules/CPU s", lambda r: f"{r:,.0f}"),
+        "tokens_per_cpu_s": ("tokens/CPU s", lambda r: f"{r:,.0f}"),
+        "tokens_per_molecule": ("tokens each", lambda r: f"{r.median:.1f}"),
+        "valid_per_molecule": ("valid", lambda r: f"{r.median:.0%}"),
+        "ratio_molecules": ("times the peer, molecules", lambda r: f"{r:.1f}"),
+        "ratio_tokens": ("times the peer, tokens", lambda r: f"{r:.1f}"),
+    }
+    shown = [key for key in columns if any(key in result for result in results.values())]
+    rows = [
+        [NAMES[name], *(columns[key][1](result[key]) for key in shown)]
+        for name, result in results.items()
+    ]
+    print_table(rows, [f"sampling to {goal}", *(columns[key][0] for key in shown)])
+    print()
 
 
 if __name__ == "__main__":

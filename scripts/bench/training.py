@@ -3,6 +3,8 @@
 Three trainings take turns on the same molecules: the peer's own trainer at its default
 configuration, molvae at the same sizes (encoder 256, decoder 3 x 512, latent 128, batch 512), and
 molvae at its own defaults. The machine's matrix product is measured in every round as well.
+CPU time is user and system time; the share of the kernel (page faults of memory that is asked for
+anew at each step) is shown, because it varies with the machine.
 """
 
 from __future__ import annotations
@@ -10,9 +12,12 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from _common import (
+    NAMES,
     SAMPLE,
+    Rates,
     alternate,
     arguments,
     finish,
@@ -25,63 +30,80 @@ from _common import (
 from _turns import Worker, bench_directory
 
 HERE = Path(__file__).resolve().parent
-NAMES = {"peer": "molsets 0.3.1", "same": "molvae, same sizes", "default": "molvae, default"}
+Reports = dict[str, list[dict[str, Any]]]
 
 
 def main() -> None:
     parser = arguments(__doc__, rounds=8)
     parser.add_argument("--molecules", type=int, default=20_000, help="how many to train on")
     options = parser.parse_args()
-    place = bench_directory()
-    peer = place / "peer"
-    # Ours: preset, molecules in a batch, batches in a turn (a few CPU seconds for each side).
-    ours = {"same": ("moses", 512, 2), "default": ("default", 256, 10)}
+    place = bench_directory() / "smoke" if options.smoke else bench_directory()
     if options.smoke:
-        place, options.rounds = place / "smoke", 1
         molecules = sample_of(SAMPLE, 300, place)
-        ours = {"default": ("tiny", 64, 1)}
     else:
-        molecules = sample_of(peer / "molecules.smi", options.molecules, place)
+        molecules = sample_of(place / "peer" / "molecules.smi", options.molecules, place)
+    commands = sides(place, molecules, options.smoke)
     with ExitStack() as stack:
-        workers = {}
-        if not options.smoke:
-            command = [peer / "bin" / "python", HERE / "_peer.py", "train", molecules]
-            workers["peer"] = stack.enter_context(Worker([*command, "--steps", "1"]))
-        for name, (size, batch, steps) in ours.items():
-            command = [Path(sys.executable), HERE / "_ours.py", "train", molecules, place]
-            more = ["--size", size, "--batch", str(batch), "--steps", str(steps)]
-            workers[name] = stack.enter_context(Worker([*command, *more]))
-        sides = {name: worker.round for name, worker in workers.items()}
-        reports = alternate({**sides, "sgemm": sgemm}, options.rounds)
+        workers = {name: stack.enter_context(Worker(c)) for name, c in commands.items()}
+        rounds = {name: worker.round for name, worker in workers.items()}
+        reports = alternate({**rounds, "sgemm": sgemm}, 1 if options.smoke else options.rounds)
+    libraries = [name for name in reports["sgemm"][0] if name != "cpu"]
+    products = {library: values(reports["sgemm"], library) for library in libraries}
+    results = {name: figures(reports, name, products) for name in commands}
+    show(results, products)
+    plain = {name: {k: v.to_dict() for k, v in result.items()} for name, result in results.items()}
+    speeds = {library: rate.to_dict() for library, rate in products.items()}
+    finish(options.output, "training", {**plain, "sgemm": speeds})
 
-    product = {
-        name: values(reports["sgemm"], name) for name in reports["sgemm"][0] if name != "cpu"
+
+def sides(place: Path, molecules: Path, smoke: bool) -> dict[str, list[str | Path]]:
+    """The commands of the workers: batches per turn are a few CPU seconds for each."""
+    ours: list[str | Path] = [Path(sys.executable), HERE / "_ours.py", "train", molecules, place]
+    if smoke:
+        return {"default": [*ours, "--size", "tiny", "--batch", "64", "--steps", "1"]}
+    python = place / "peer" / "bin" / "python"
+    return {
+        "peer": [python, HERE / "_peer.py", "train", molecules, "--steps", "1"],
+        "same": [*ours, "--size", "moses", "--batch", "512", "--steps", "2"],
+        "default": [*ours, "--steps", "10"],
     }
-    results = {}
-    rows = []
-    for name in workers:
-        tokens, molecules_rate = rates(reports[name], "tokens"), rates(reports[name], "molecules")
-        result = {"tokens_per_cpu_s": tokens, "molecules_per_cpu_s": molecules_rate}
-        cells = [NAMES[name], f"{tokens:,.0f}", f"{molecules_rate.median:,.0f}"]
-        if "peer" in workers:
-            result["ratio_to_peer"] = tokens.over(rates(reports["peer"], "tokens"))
-            cells.append(f"{result['ratio_to_peer']:.2f}")
-        if name != "peer":
-            flop = rates(reports[name], "flop")
-            result |= {"flop_per_cpu_s": flop}
-            result |= {f"share_of_{library}": flop.over(r) for library, r in product.items()}
-            shares = [f"{flop.over(rate).median:.0%}" for rate in product.values()]
-            cells += [f"{flop.median / 1e9:.0f}", *shares]
-        rows.append(cells + [""] * (len(product) + 1 if name == "peer" else 0))
-        results[name] = {key: value.to_dict() for key, value in result.items()}
-    header = ["training", "tokens/CPU s", "molecules/CPU s"]
-    header += ["times the peer"] if "peer" in workers else []
-    header += ["Gflop/s", *(f"of {library}" for library in product)]
-    print_table(rows, header)
-    for library, rate in product.items():
+
+
+def figures(reports: Reports, name: str, products: dict[str, Rates]) -> dict[str, Rates]:
+    """What one side reached, and how that compares with the peer and with the products."""
+    tokens = rates(reports[name], "tokens")
+    result = {
+        "tokens_per_cpu_s": tokens,
+        "molecules_per_cpu_s": rates(reports[name], "molecules"),
+        "kernel_share": rates(reports[name], "system"),
+    }
+    if "peer" in reports:
+        result["ratio_to_peer"] = tokens.over(rates(reports["peer"], "tokens"))
+    if name != "peer":
+        result["flop_per_cpu_s"] = flop = rates(reports[name], "flop")
+        result |= {f"share_of_{library}": flop.over(rate) for library, rate in products.items()}
+    return result
+
+
+def show(results: dict[str, dict[str, Rates]], products: dict[str, Rates]) -> None:
+    """The table on standard output."""
+    columns = {
+        "tokens_per_cpu_s": ("tokens/CPU s", lambda r: f"{r:,.0f}"),
+        "molecules_per_cpu_s": ("molecules/CPU s", lambda r: f"{r.median:,.0f}"),
+        "kernel_share": ("in the kernel", lambda r: f"{r.median:.0%}"),
+        "ratio_to_peer": ("times the peer", lambda r: f"{r:.2f}"),
+        "flop_per_cpu_s": ("Gflop/s", lambda r: f"{r.median / 1e9:.0f}"),
+    }
+    for name in products:
+        columns[f"share_of_{name}"] = (f"of {name}", lambda r: f"{r.median:.0%}")
+    shown = [key for key in columns if any(key in result for result in results.values())]
+    rows = [
+        [NAMES[name], *(columns[key][1](result[key]) if key in result else "" for key in shown)]
+        for name, result in results.items()
+    ]
+    print_table(rows, ["training", *(columns[key][0] for key in shown)])
+    for library, rate in products.items():
         print(f"matrix product, {library}: {rate.median / 1e9:.0f} Gflop/s")
-    results["sgemm"] = {library: rate.to_dict() for library, rate in product.items()}
-    finish(options.output, "training", results)
 
 
 if __name__ == "__main__":
