@@ -25,6 +25,7 @@ from molvae.base.seeds import derive_seed
 from molvae.chem.alerts import SanityOptions, insane_reason
 from molvae.chem.selfies import CodecError
 from molvae.chem.smiles import MoleculeError, canonicalise, parse
+from molvae.chem.standardise import saturate
 from molvae.chem.tokenizer import Tokenizer
 from molvae.latent.decoding import Decoding, Sane, Strategy
 from molvae.latent.posteriors import Likelihood, Posteriors, Reasons
@@ -316,15 +317,28 @@ class Generator:
         return z
 
     def _finish(self, text: str, limits: SanityOptions | None) -> tuple[str | None, str | None]:
-        """The canonical SMILES of a decoded text, or the reason why there is none."""
+        """The canonical SMILES of a decoded text, or the reason why there is none.
+
+        A radical that the alphabet cannot write is no molecule the model has learnt, but a
+        stereocentre that found too few neighbours: it is filled with hydrogen.
+        """
         try:
             mol = parse(text)
-            smiles = str(Chem.MolToSmiles(mol))
-            self.tokenizer.encode_one(smiles)
+            try:
+                smiles = self._encodable(mol)
+            except CodecError:
+                mol = saturate(mol)
+                smiles = self._encodable(mol)
         except (MoleculeError, CodecError) as error:
             return None, error.reason
         reason = insane_reason(mol, limits) if limits is not None else None
         return (smiles, None) if reason is None else (None, reason)
+
+    def _encodable(self, mol: Chem.Mol) -> str:
+        """Canonical SMILES; raises :class:`CodecError` where they cannot be encoded."""
+        smiles = str(Chem.MolToSmiles(mol))
+        self.tokenizer.encode_one(smiles)
+        return smiles
 
 
 def load(path: str | os.PathLike[str], device: str = "auto") -> Generator:

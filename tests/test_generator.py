@@ -10,15 +10,18 @@ import numpy as np
 import pytest
 import torch
 from rdkit import Chem
+from rdkit.Chem import Descriptors
 
 import molvae
 from molvae.base.errors import ConfigError, InputError, ModelError
 from molvae.chem.alerts import SanityOptions, insane_reason
 from molvae.chem.smiles import canonicalise, parse, randomise
+from molvae.chem.standardise import saturate
 from molvae.chem.tokenizer import Tokenizer
 from molvae.generator import NOT_FINITE, Generator
 from molvae.models.batch import Batch
 from molvae.models.presets import preset
+from molvae.models.sampling import Sequences
 from molvae.models.vae import SequenceVAE
 
 
@@ -250,3 +253,22 @@ def test_a_device_that_is_not_there_is_a_clear_error(tiny_model: Path, device: s
 
 def test_provenance_comes_with_the_model(generator: Generator, tiny_corpus: Path) -> None:
     assert generator.provenance["corpus"]["path"] == str(tiny_corpus)
+
+
+def test_a_stereocentre_with_too_few_neighbours_is_filled_not_left_a_radical(
+    generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = generator.tokenizer.selfies_ids("[C][C][C@@H1][O]")
+    assert Descriptors.NumRadicalElectrons(parse(generator.tokenizer.decode([ids])[0])) == 1
+    written = Sequences(torch.tensor([ids]), torch.tensor([len(ids)]))
+    monkeypatch.setattr("molvae.generator.generate", lambda *_: written)
+    smiles, reasons = generator.decode_with_reasons(np.zeros((1, generator.latent_dim)))
+    assert (smiles, reasons) == (["CCCO"], [None])
+
+
+@pytest.mark.parametrize(
+    ("radical", "filled"),
+    [("C[CH]C", "CCC"), ("[CH3]", "C"), ("C[NH+]C", "C[NH2+]C"), ("CC[O]", "CCO"), ("CCO", "CCO")],
+)
+def test_unpaired_electrons_become_hydrogens(radical: str, filled: str) -> None:
+    assert Chem.MolToSmiles(saturate(Chem.MolFromSmiles(radical))) == filled

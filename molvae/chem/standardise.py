@@ -111,6 +111,23 @@ def _reread(mol: Chem.Mol) -> Chem.Mol:
     return result
 
 
+def saturate(mol: Chem.Mol) -> Chem.Mol:
+    """The molecule with a hydrogen in the place of every unpaired electron, sanitised.
+
+    SELFIES can write a stereocentre such as ``[C@@H1]`` where the atom then has too few neighbours;
+    read literally, that is a radical nobody meant.
+
+    >>> Chem.MolToSmiles(saturate(Chem.MolFromSmiles("C[CH]C[N]")))
+    'CCCN'
+    """
+    edited = Chem.RWMol(mol)
+    for atom in edited.GetAtoms():
+        if atom.GetNumRadicalElectrons():
+            atom.SetNumRadicalElectrons(0)
+            atom.SetNoImplicit(False)
+    return _reread(edited)
+
+
 def _ionise_salts(mol: Chem.RWMol) -> None:
     """``CC(=O)O[Na]`` becomes ``CC(=O)[O-].[Na+]``."""
     for metal, other in mol.GetSubstructMatches(_SALT_BOND):
