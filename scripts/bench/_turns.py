@@ -89,8 +89,7 @@ class Turns:
         self._out.write(json.dumps(counts) + "\n")
         self._out.flush()
         if not sys.stdin.readline():
-            sys.stdout.flush()
-            os._exit(0)  # in the middle of somebody's training loop: nothing of it is kept
+            raise SystemExit(0)
         self._began = (time.process_time(), os.times().system, time.perf_counter())
 
     def every(self, n: int, batches: Iterable[Any], counts: Any, **info: Any) -> Iterable[Any]:

@@ -9,6 +9,7 @@ torch, the mapped file, the epoch's order, weights, optimiser and buffers.
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from _common import SAMPLE, arguments, finish, print_table, sample_of
-from _turns import bench_directory
+from _turns import ONE_THREAD, bench_directory
 
 
 def train_here(corpus_directory: Path, steps: int, size: str) -> None:
@@ -60,7 +61,13 @@ def main() -> None:
         build_corpus(source, corpus)
     command = [sys.executable, __file__, "--here", "--corpus", corpus, "--steps", options.steps]
     command += ["--smoke"] if options.smoke else []
-    done = subprocess.run([str(p) for p in command], check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [str(part) for part in command],
+        env={**os.environ, **ONE_THREAD},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     report = json.loads(done.stdout.splitlines()[-1])
     cells = [f"{report['molecules']:,}", str(options.steps)]
     cells += [f"{report[key] / 1e6:,.0f} MB" for key in ("imported_bytes", "peak_bytes")]
