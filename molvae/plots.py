@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from molvae.base.errors import InputError
-from molvae.base.files import atomic_file
+from molvae.base.files import atomic_file, require_file
 from molvae.metrics.distribution import QUANTILES
 from molvae.metrics.prediction import LEVELS, RegressionQuality
 from molvae.training.history import read_history
@@ -35,14 +35,19 @@ FORMATS = (".png", ".svg", ".pdf")
 
 def save_figure(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> None:
     """Write a figure, atomically; the ending of ``path`` (.png, .svg, .pdf) sets the format."""
-    suffix = Path(path).suffix.lower()
-    if suffix not in FORMATS:
+    check_figure_output(path)
+    with atomic_file(path, "wb") as out:
+        figure.savefig(out, format=Path(path).suffix.lower()[1:], dpi=dpi)
+
+
+def check_figure_output(path: str | os.PathLike[str]) -> None:
+    """Refuse a place where :func:`save_figure` could not write, before the work for it is done."""
+    if Path(path).suffix.lower() not in FORMATS:
         raise InputError(
             f"cannot draw {os.fspath(path)}: the name of a figure ends in one of "
             f"{', '.join(FORMATS)}"
         )
-    with atomic_file(path, "wb") as out:
-        figure.savefig(out, format=suffix[1:], dpi=dpi)
+    require_file(path)
 
 
 def health_figure(health: Health) -> Figure:

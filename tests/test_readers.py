@@ -409,7 +409,7 @@ def test_a_wrong_column_names_the_known_ones_and_the_nearest(tmp_path: Path):
     )
     assert 'no column "logD"; did you mean "logP"?' in refusal(path, labels=["logD"])
     table = parquet(tmp_path / "a.parquet", smiles=["C"], y=[1.0])
-    assert "Its columns: smiles, y" in refusal(table, labels=["zzz"])
+    assert "; its columns: smiles, y" in refusal(table, labels=["zzz"])
     assert "holds double, not text" in refusal(table, smiles_column="y")
 
 

@@ -37,9 +37,24 @@ def file_errors(path: str | os.PathLike[str], action: str = "read") -> Iterator[
     """
     try:
         yield
+    except BrokenPipeError:  # the reader of a pipe has left: no fault of the file's
+        raise
     except OSError as error:
         reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
         raise FileError(f"cannot {action} {os.fspath(path)}: {reason}") from error
+
+
+def require_file(path: str | os.PathLike[str]) -> None:
+    """Raise :class:`FileError` where ``path`` cannot become a file, for it is a directory or below
+    a file: to be asked before long work, as only writing tells for sure."""
+    with file_errors(path, "write"):
+        if Path(path).is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a directory")
+        nearest = next(folder for folder in Path(path).absolute().parents if folder.exists())
+        if not nearest.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "is a file")
+        if not os.access(nearest, os.W_OK) and not Path(path).exists():
+            raise PermissionError(errno.EACCES, "permission denied")
 
 
 @contextlib.contextmanager

@@ -94,7 +94,10 @@ def say(message: str, quiet: bool = False) -> None:
 
 def print_json(value: Any) -> None:
     """Print a result for programs on standard output; NaN becomes null."""
-    print(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+    from molvae.base.files import file_errors
+
+    with file_errors("standard output", "write"):
+        print(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False), flush=True)
 
 
 def print_table(
@@ -104,6 +107,8 @@ def print_table(
     from rich.console import Console
     from rich.table import Table
 
+    from molvae.base.files import file_errors
+
     stream = sys.stderr if stderr else sys.stdout
     table = Table(title=title, title_justify="left", show_edge=False)
     for key in rows[0] if rows else ():
@@ -111,7 +116,9 @@ def print_table(
         table.add_column(key, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
-    Console(file=stream, width=None if stream.isatty() else 160).print(table)
+    with file_errors("standard error" if stderr else "standard output", "write"):
+        Console(file=stream, width=None if stream.isatty() else 160).print(table)
+        stream.flush()
 
 
 def _cell(value: Any) -> str:

@@ -48,7 +48,7 @@ def decode(
     """
     from molvae.cli.molecules import tell_reasons
     from molvae.cli.settings import DecodeSettings
-    from molvae.datasets.writers import write_table
+    from molvae.datasets.writers import check_output, write_table
     from molvae.generator import load
     from molvae.latent.decoding import strategy_of
     from molvae.latent.files import read_latents
@@ -66,6 +66,7 @@ def decode(
         seed=seed,
         device=device,
     )
+    check_output(output or "-")
     z = read_latents(file)
     smiles, reasons = load(model, chosen.device).decode_with_reasons(
         z, seed=chosen.seed, sane=chosen.sane, **strategy_of(chosen)

@@ -24,9 +24,10 @@ def encode(
     from molvae.cli.molecules import read_table
     from molvae.cli.settings import ReadSettings
     from molvae.generator import load
-    from molvae.latent.files import write_latents
+    from molvae.latent.files import check_latents_output, write_latents
 
     chosen = settings(ReadSettings, config, assignments, smiles_column=smiles_column, device=device)
+    check_latents_output(output or "-")
     table = read_table(file, chosen.smiles_column)
     found = load(model, chosen.device).posterior(table.smiles)
     write_latents(output or "-", found.mean, table.columns)

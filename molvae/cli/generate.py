@@ -74,7 +74,7 @@ def generate(
     """
     from molvae.bulk import collect, generate_shards
     from molvae.cli.settings import GenerateSettings
-    from molvae.datasets.writers import write_table
+    from molvae.datasets.writers import check_output, write_table
     from molvae.generator import load
 
     chosen = settings(
@@ -95,6 +95,7 @@ def generate(
         seed=seed,
         device=device,
     )
+    check_output(output or "-")
     generator = load(model, chosen.device)
     options, progress = chosen.options(), show(quiet)
     if shards is not None:

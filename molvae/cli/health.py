@@ -86,6 +86,10 @@ def health(
         seed=seed,
         device=device,
     )
+    if output:
+        from molvae.plots import check_figure_output
+
+        check_figure_output(output)
     generator = load(model, chosen.device)
     known = held_out_of(
         generator, chosen.data, labels=chosen.labels, smiles_column=chosen.smiles_column

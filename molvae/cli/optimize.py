@@ -117,8 +117,10 @@ def optimize(
     The objective is a property by name, or a function of your own, also from the current
     directory: molvae optimize MODEL --objective assay:potency --direction maximize -o best.csv
     """
+    from molvae.base.files import require_file
     from molvae.cli.optimize_settings import OptimizeSettings
     from molvae.datasets.corpus import Corpus
+    from molvae.datasets.writers import check_output
 
     chosen = settings(
         OptimizeSettings,
@@ -144,6 +146,10 @@ def optimize(
         device=device,
     )
     outputs = output or ([] if as_json or report else ["-"])
+    for place in outputs:
+        check_output(place)
+    if report is not None:
+        require_file(report)
     files = [Path(place) for place in outputs if place != "-"]
     if chosen.store is None and files:
         chosen = chosen.replace(store=files[0].with_suffix(".sqlite"))
@@ -162,11 +168,11 @@ def _search(model: str, chosen: OptimizeSettings, *, resume: bool, quiet: bool) 
 
     goal = _objective(chosen)
     start = _start(chosen, quiet)
+    generator = load(model, chosen.device)
     filtered = ", among sane molecules" if chosen.sane else ""
     say(f"to {goal}, and nothing else{filtered}, in {chosen.budget:,} evaluations", quiet)
     if chosen.store is not None:
         say(f"recorded in {chosen.store}; with --resume it goes on from there", quiet)
-    generator = load(model, chosen.device)
     return search(
         SaneGenerator(generator) if chosen.sane else generator,
         goal,

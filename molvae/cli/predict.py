@@ -37,10 +37,11 @@ def predict(
     """
     from molvae.cli.molecules import read_table
     from molvae.cli.settings import ReadSettings
-    from molvae.datasets.writers import write_table
+    from molvae.datasets.writers import check_output, write_table
     from molvae.generator import load
 
     chosen = settings(ReadSettings, config, assignments, smiles_column=smiles_column, device=device)
+    check_output(output or "-")
     table = read_table(file, chosen.smiles_column)
     generator = load(model, chosen.device)
     found = generator.posterior(table.smiles)

@@ -136,9 +136,9 @@ def find_column(header: Sequence[str], wanted: str, where: str) -> int:
     if not places:
         near = difflib.get_close_matches(wanted.lower(), [n.lower() for n in names], n=1)
         match = next((name for name in names if near and name.lower() == near[0]), None)
-        hint = f"did you mean {_quoted(match)}? " if match else ""
+        hint = f"did you mean {_quoted(match)}? Its" if match else "its"
         raise InputError(
-            f"{where} has no column {_quoted(wanted)}; {hint}Its columns: {_listed(header)}"
+            f"{where} has no column {_quoted(wanted)}; {hint} columns: {_listed(header)}"
         )
     return places[0]
 

@@ -17,7 +17,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from molvae.base.errors import ConfigError, InputError
-from molvae.base.files import atomic_file, file_errors
+from molvae.base.files import atomic_file, file_errors, require_file
 from molvae.datasets.rows import is_smiles_name, plain
 from molvae.datasets.textio import STDIN as STDOUT
 
@@ -63,6 +63,21 @@ def write_table(
     smiles = _smiles_column(columns, smiles_column, required=kind in ("smi", "sdf"))
     with _binary(path, packed) as out:
         return _WRITERS[kind](out, rows, smiles)
+
+
+def check_output(path: str | os.PathLike[str]) -> None:
+    """Refuse a place where :func:`write_table` could not write, before the work for it is done.
+
+    Raises :class:`ConfigError` for an unknown format and :class:`FileError` for a directory.
+
+    >>> check_output("best.xyz")
+    Traceback (most recent call last):
+    ...
+    molvae.base.errors.ConfigError: cannot tell how to write best.xyz: the format 'xyz' is not \
+one of csv, tsv, parquet, smi, sdf, json, jsonl; give a name that ends in one of these
+    """
+    _format(path, None)
+    require_file(path)
 
 
 def _format(path: str | os.PathLike[str], format: str | None) -> tuple[str, bool]:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from molvae.base.errors import InputError
-from molvae.base.files import atomic_file, file_errors
+from molvae.base.files import atomic_file, file_errors, require_file
 from molvae.datasets.textio import open_binary, text_lines
-from molvae.datasets.writers import write_table
+from molvae.datasets.writers import check_output, write_table
 
 _AXIS = re.compile(r"z(\d+)")
 
@@ -33,6 +33,15 @@ def write_latents(
     # The shortest decimals that are the same float32, instead of all the digits of a float64.
     text = z.astype(np.float32).astype(str).astype(np.float64)
     write_table(path, {**columns, **{f"z{i}": text[:, i] for i in range(z.shape[1])}})
+
+
+def check_latents_output(path: str | os.PathLike[str]) -> None:
+    """Refuse a place where :func:`write_latents` could not write, as
+    :func:`~molvae.datasets.writers.check_output` does."""
+    if Path(path).suffix == ".npy":
+        require_file(path)
+    else:
+        check_output(path)
 
 
 def read_latents(path: str | os.PathLike[str]) -> np.ndarray:

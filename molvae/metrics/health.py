@@ -138,9 +138,10 @@ def assess(
         found = generator.posterior(canonical)
         kept = [i for i, reason in enumerate(found.reasons) if reason is None]
         if len(kept) < 3:
+            first = next(filter(None, found.reasons), None)
             raise InputError(
-                f"only {len(kept)} of {len(chosen)} held-out molecules can be read by this model "
-                f"(the first reason: {next(filter(None, found.reasons), 'there are none')}); "
+                f"only {len(kept)} of {len(chosen)} held-out molecules can be read by this model"
+                f"{f' (the first reason: {first})' if first else ''}; "
                 "give at least 3 like those it was trained on"
             )
         smiles = [s for i in kept if (s := canonical[i]) is not None]

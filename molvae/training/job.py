@@ -58,6 +58,7 @@ def run_job(job: TrainJob, progress: bool | None = None) -> Path:
     if path is None:
         raise ConfigError("nothing to train on: give --corpus (key corpus), a prepared data set")
     corpus = Corpus.open(path)
+    corpus.verify()  # a flipped bit may be another symbol, or none
     if job.head_only:
         if job.start is None:
             raise ConfigError("--head-only needs the model whose latents to use: give --from")
