@@ -250,6 +250,8 @@ class Generator:
 
     def _read(self, smiles: Sequence[str | None]) -> tuple[list[np.ndarray | None], Reasons]:
         """Ids of each molecule's canonical spelling, without start and end, and what was wrong."""
+        if isinstance(smiles, str):  # else each of its letters would be a molecule
+            raise InputError(f"give a list of SMILES, not one text: [{smiles[:60]!r}]")
         spelled: list[str | None] = []
         refused: Reasons = []
         for text in smiles:

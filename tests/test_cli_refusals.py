@@ -15,6 +15,7 @@ import molvae.generator
 from molvae.base.errors import ConfigError, FileError, InputError, ModelError, MolvaeError
 from molvae.base.files import require_file
 from molvae.cli.app import app
+from molvae.cli.common import errors_to_exit_codes
 from molvae.datasets.corpus import Corpus, build_corpus
 from molvae.datasets.sources import Source
 from molvae.training.job import TrainJob, run_job
@@ -131,3 +132,16 @@ def test_a_corpus_with_a_flipped_bit_is_not_trained_on(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"content of tokens\.npy has changed; prepare it again"):
         run_job(job)
     assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize("code", [130, 143])
+def test_an_interrupted_command_says_so(code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match=str(code)), errors_to_exit_codes():
+        raise SystemExit(code)
+    assert capsys.readouterr().err == "molvae: interrupted\n"
+
+
+def test_one_molecule_as_bare_text_is_not_taken_for_its_letters(tiny_model: Path) -> None:
+    generator = molvae.generator.load(tiny_model, "cpu")
+    with pytest.raises(InputError, match="a list of SMILES"):
+        generator.encode("CCO")

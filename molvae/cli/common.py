@@ -156,6 +156,10 @@ def errors_to_exit_codes(verbose: bool = False) -> Iterator[None]:
     except KeyboardInterrupt:
         print("molvae: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
+    except SystemExit as end:  # typer has made Ctrl-C this, and our handler SIGTERM
+        if end.code in (130, 143):
+            print("molvae: interrupted", file=sys.stderr)
+        raise
     except BrokenPipeError:
         # The reader of our output has left (`| head`): not an error of ours.
         sys.stderr.close()
