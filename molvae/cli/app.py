@@ -3,6 +3,7 @@ answers at once; everything heavy is imported inside the commands."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
@@ -52,6 +53,9 @@ def molvae(
 
 def run() -> None:
     """Run the command line; errors of molvae's own become one sentence and an exit code."""
+    # torch's threads wait for each other many times a step. Spinning, as they do unless told
+    # otherwise before torch is loaded, costs minutes where another process wants the same cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Terminated like interrupted: everything on the way out removes what it has half written.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with errors_to_exit_codes("-v" in sys.argv or "--verbose" in sys.argv):

@@ -15,9 +15,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-# oneDNN compiles a kernel for every new shape, so let there be few different numbers of rows.
+# oneDNN compiles and keeps a kernel for every new shape, so let there be few numbers of rows.
 _ROWS = 8
-_FEW = 512
 _CHUNK = 512  # rows whose transpose stays in the cache
 
 
@@ -33,10 +32,13 @@ def multiply(x: Tensor, weight: Tensor) -> Tensor:
         return torch.mm(x, weight.t())
     if not (weight.is_contiguous() or weight.t().is_contiguous()):
         weight = weight.contiguous()  # oneDNN has no kernel but its reference one for other views
-    rows = len(x)
-    if rows % _ROWS and rows < _FEW:
-        x = torch.nn.functional.pad(x, (0, 0, 0, -rows % _ROWS))
-    return _ONEDNN(x, weight, None, "none", [], "")[:rows]
+    if len(x) <= _CHUNK:
+        return _ONEDNN(_padded(x, _ROWS), weight, None, "none", [], "")[: len(x)]
+    out = x.new_empty(len(x), len(weight))
+    for part, rows in zip(out.split(_CHUNK), x.split(_CHUNK), strict=True):
+        product = _ONEDNN(_padded(rows, _CHUNK // 8), weight, None, "none", [], "")
+        part.copy_(product[: len(rows)])
+    return out
 
 
 def sum_of_outer(a: Tensor, b: Tensor) -> Tensor:
@@ -47,12 +49,15 @@ def sum_of_outer(a: Tensor, b: Tensor) -> Tensor:
     """
     total: Tensor | None = None
     for x, y in zip(a.split(_CHUNK), b.split(_CHUNK), strict=True):
-        short = -len(x) % (_CHUNK // 8)
-        if short and len(a) > _CHUNK:
-            x, y = (torch.nn.functional.pad(z, (0, 0, 0, short)) for z in (x, y))
+        x, y = _padded(x, _CHUNK // 8), _padded(y, _CHUNK // 8)
         part = multiply(x.t(), y.t())
         total = part if total is None else total.add_(part)
     return a.new_zeros(a.shape[1], b.shape[1]) if total is None else total
+
+
+def _padded(x: Tensor, rows: int) -> Tensor:
+    """``x`` with zero rows at its end, so that their number is a multiple of ``rows``."""
+    return torch.nn.functional.pad(x, (0, 0, 0, -len(x) % rows)) if len(x) % rows else x
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
