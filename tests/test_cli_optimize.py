@@ -161,6 +161,21 @@ def test_a_page_and_an_sdf_are_written_in_the_same_run(folder: Path) -> None:
     assert "<svg" in page
 
 
+def test_the_page_shows_how_the_model_was_trained(
+    tiny_model: Path, tiny_corpus: Path, tmp_path: Path
+) -> None:
+    arguments = ["--budget", "6", "--initial", "3", "--candidates", "16", "--maximize", "logp"]
+    page = tmp_path / "page.html"
+    places = ["--corpus", tiny_corpus, "--report", page, "-o", tmp_path / "out.csv"]
+    command = ["optimize", tiny_model, *arguments, *places, "-q"]
+    done = CliRunner().invoke(app, [str(word) for word in command])
+    assert done.exit_code == 0, done.output
+    text = page.read_text()
+    assert text.count("<figure>") == 2
+    assert "How the model was trained" in text
+    assert "nearest training molecule" in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

@@ -24,6 +24,8 @@ from molvae.cli.common import (
 from molvae.cli.flags import Model, Sane, SmilesColumn
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from molvae.cli.optimize_settings import OptimizeSettings
     from molvae.datasets.corpus import Corpus
     from molvae.optimize.result import Result
@@ -156,7 +158,7 @@ def optimize(
     training = Corpus.open(chosen.corpus) if chosen.corpus is not None else None
     result = _search(model, chosen, resume=resume, quiet=quiet)
     _say_what_was_found(result, quiet)
-    _write(result, training, outputs, report, quiet)
+    _write(result, training, outputs, report, model, quiet)
     if as_json:
         print_json(_summary(result))
 
@@ -240,6 +242,7 @@ def _write(
     corpus: Corpus | None,
     outputs: list[str],
     report: Path | None,
+    model: str | Path,
     quiet: bool,
 ) -> None:
     from molvae.datasets.writers import write_table
@@ -250,11 +253,22 @@ def _write(
     training = [] if corpus is None else corpus.smiles(corpus.indices("train"))
     rows = proposals(result, training, top=len(result.observations), progress=show(quiet))
     if report is not None:
-        optimisation_page(result, rows[:_DRAWN]).write(report)
+        optimisation_page(result, rows[:_DRAWN], figures=_figures(model)).write(report)
     orders = [o.order for o in result.ranked() if o.outcome.ok]
     columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
     for place in outputs:
         write_table(place, {**columns, "order": orders})
+
+
+def _figures(model: str | Path) -> list[tuple[str, Figure, str]]:
+    """The training curves of the model, if it kept its history."""
+    from molvae.plots import training_curves
+
+    history = Path(model) / "history.csv"
+    if not history.is_file():
+        return []
+    caption = "Losses in nats per molecule, weights and speed over the steps of the training."
+    return [("How the model was trained", training_curves(history), caption)]
 
 
 def _summary(result: Result) -> dict[str, Any]:
