@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import shutil
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from molvae.base.errors import MolvaeError
 
 ROOT = Path(__file__).parents[1]
 RUNS = re.findall(
@@ -83,3 +86,18 @@ def test_every_file_that_the_readme_links_to_is_there() -> None:
     assert links
     missing = [link for link in links if not (ROOT / link).exists()]
     assert missing == []
+
+
+def test_the_batch_script_of_the_readme_takes_the_flags_shown(monkeypatch) -> None:
+    readme = (ROOT / "README.md").read_text()
+    line = re.search(r"^python (scripts/generate_batch\.py) (.*)$", readme, re.M)
+    assert line is not None
+    spec = importlib.util.spec_from_file_location("generate_batch", ROOT / line[1])
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    flags = shlex.split(line[2].replace("my-model", "none/here"))
+    monkeypatch.setattr(sys, "argv", [line[1], *flags])
+    with pytest.raises(MolvaeError, match="none/here"):  # the flags are right, the model is not
+        script.main()
