@@ -112,7 +112,8 @@ def test_proposals_without_training_molecules_claim_no_neighbour(result: Result)
 
 def test_the_page_says_what_was_optimised_and_that_nothing_else_was(result, tmp_path) -> None:
     rows = proposals(result, [ETHANOL, ASPIRIN], workers=1)
-    page = optimisation_page(result, rows, figures=[("Training", Figure(), "The losses.")])
+    (tmp_path / "history.csv").write_text("step,train_kl\n1,2.0\n2,3.0\n")
+    page = optimisation_page(result, rows, model=tmp_path)
     page.write(tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text()
     assert balanced(html)
@@ -120,6 +121,7 @@ def test_the_page_says_what_was_optimised_and_that_nothing_else_was(result, tmp_
     assert "Nothing but the stated objective was optimised" in html
     assert "3 molecules were evaluated (budget used), 1 of them failed" in html
     assert "itself" in html
+    assert "How the model was trained" in html
     assert html.count("<svg") == 2
 
 

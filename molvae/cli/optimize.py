@@ -24,8 +24,6 @@ from molvae.cli.common import (
 from molvae.cli.flags import Model, Sane, SmilesColumn
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from molvae.cli.optimize_settings import OptimizeSettings
     from molvae.datasets.corpus import Corpus
     from molvae.optimize.result import Result
@@ -253,22 +251,11 @@ def _write(
     training = [] if corpus is None else corpus.smiles(corpus.indices("train"))
     rows = proposals(result, training, top=len(result.observations), progress=show(quiet))
     if report is not None:
-        optimisation_page(result, rows[:_DRAWN], figures=_figures(model)).write(report)
+        optimisation_page(result, rows[:_DRAWN], model=model).write(report)
     orders = [o.order for o in result.ranked() if o.outcome.ok]
     columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
     for place in outputs:
         write_table(place, {**columns, "order": orders})
-
-
-def _figures(model: str | Path) -> list[tuple[str, Figure, str]]:
-    """The training curves of the model, if it kept its history."""
-    from molvae.plots import training_curves
-
-    history = Path(model) / "history.csv"
-    if not history.is_file():
-        return []
-    caption = "Losses in nats per molecule, weights and speed over the steps of the training."
-    return [("How the model was trained", training_curves(history), caption)]
 
 
 def _summary(result: Result) -> dict[str, Any]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molvae.chem.alerts import alerts
 from molvae.chem.properties import compute
 from molvae.chem.similarity import nearest_molecules
 from molvae.chem.smiles import parse
-from molvae.plots import optimisation_curve
+from molvae.plots import optimisation_curve, training_curves
 from molvae.report.page import Page
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from molvae.optimize.result import Result
 
 PROPERTIES = ("qed", "logp", "sa", "mw")
@@ -24,6 +24,7 @@ _EVERY_EVALUATION = (
     "Every evaluation in the order it was made (grey), the best so far, and the mean of the ten "
     "best so far; left of the dotted line the initial design."
 )
+_TRAINING = "Losses in nats per molecule, weights and speed over the steps of the training."
 
 
 def proposals(
@@ -67,12 +68,12 @@ def optimisation_page(
     result: Result,
     rows: Sequence[Mapping[str, Any]],
     *,
-    figures: Sequence[tuple[str, Figure, str]] = (),
+    model: str | os.PathLike[str] | None = None,
 ) -> Page:
     """One page on an optimisation: what was optimised, the run's curve, the molecules drawn.
 
-    ``rows`` are :func:`proposals`; ``figures`` more figures, each with its heading and caption
-    (training curves, latent health).
+    ``rows`` are :func:`proposals`. With the directory of the ``model``, its training curves close
+    the page, if it kept its history.
     """
     failures = sum(not o.outcome.ok for o in result.observations)
     page = Page(
@@ -92,9 +93,10 @@ def optimisation_page(
     page.figure(curve, _EVERY_EVALUATION)
     page.heading(f"The {len(rows)} best molecules")
     page.molecules([_card(row) for row in rows])
-    for heading, figure, caption in figures:
-        page.heading(heading)
-        page.figure(figure, caption)
+    history = None if model is None else Path(model) / "history.csv"
+    if history is not None and history.is_file():
+        page.heading("How the model was trained")
+        page.figure(training_curves(history), _TRAINING)
     return page
 
 
