@@ -1,4 +1,4 @@
-# make demo: from ZINC250k to a trained model and the molecules it proposes
+# make demo: from a shipped model and measured data to a model of its own and its proposals
 # make test: the whole suite          make quick: without the slow tests
 # make lint: ruff and mypy            make clean: remove .venv and demo/
 

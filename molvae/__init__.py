@@ -18,6 +18,8 @@ _HOMES = {
     "load": "molvae.generator",
     "TrainConfig": "molvae.training.config",
     "train": "molvae.training.loop",
+    "shipped_models": "molvae.training.shipped",
+    "export_model": "molvae.training.export",
     "assess": "molvae.metrics.health",
     "optimize": "molvae.optimize.run",
     "MolVAE": "molvae.estimator",
@@ -34,8 +36,10 @@ __all__ = [
     "__version__",
     "assess",
     "build_corpus",
+    "export_model",
     "load",
     "optimize",
+    "shipped_models",
     "train",
 ]
 
@@ -48,7 +52,9 @@ if TYPE_CHECKING:
     from molvae.metrics.health import assess
     from molvae.optimize.run import optimize
     from molvae.training.config import TrainConfig
+    from molvae.training.export import export_model
     from molvae.training.loop import train
+    from molvae.training.shipped import shipped_models
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,9 @@ class MolVAE(TransformerMixin, BaseEstimator):
 
     Parameters:
         preset: sizes of the model: ``"tiny"``, ``"small"``, ``"default"`` ...
+        start: a model to fine-tune, instead of a new one: a directory, or a shipped model's name
+            (``"druglike"``). It decides on sizes and constraints; molecules with symbols that it
+            does not know are left out.
         latent_dim: latent dimensions; None for the preset's.
         epochs: passes over the molecules.
         batch_size: molecules per step.
@@ -52,6 +56,7 @@ class MolVAE(TransformerMixin, BaseEstimator):
         self,
         preset: str = "default",
         *,
+        start: str | os.PathLike[str] | None = None,
         latent_dim: int | None = None,
         epochs: int = 20,
         batch_size: int = 256,
@@ -64,6 +69,7 @@ class MolVAE(TransformerMixin, BaseEstimator):
         verbose: bool = False,
     ) -> None:
         self.preset = preset
+        self.start = start
         self.latent_dim = latent_dim
         self.epochs = epochs
         self.batch_size = batch_size
@@ -86,12 +92,14 @@ class MolVAE(TransformerMixin, BaseEstimator):
         from molvae.datasets.options import CorpusOptions
         from molvae.datasets.sources import Source
         from molvae.datasets.splits import SplitOptions
+        from molvae.training.checkpoint import load_model
         from molvae.training.history import read_history
         from molvae.training.loop import train
 
         smiles = _texts(X)
         labels = _labels(y, len(smiles))
         progress = None if self.verbose else False
+        start = None if self.start is None else load_model(self.start)
         split = SplitOptions(
             method="random", validation=self.validation_fraction, test=0.0, seed=self.random_state
         )
@@ -100,17 +108,22 @@ class MolVAE(TransformerMixin, BaseEstimator):
                 Source.molecules([s or "" for s in smiles], labels),
                 Path(folder, "corpus"),
                 options=CorpusOptions(constraints=self.constraints, split=split),
+                tokenizer=None if start is None else start.tokenizer,
                 workers=0 if self.n_jobs == 1 else self.n_jobs,
                 progress=progress,
             )
-            model = train(
-                corpus, Path(folder, "model"), self._config(tuple(labels)), progress=progress
-            )
-            self.generator_: Generator = load(model, self.device)
+            config = self._config(tuple(labels))
+            model = train(corpus, Path(folder, "model"), config, start=start, progress=progress)
             self.history_ = read_history(model / "history.csv")
-        self.target_names_ = self.generator_.targets
-        self.n_features_in_ = 1
-        return self
+            return self._adopt(load(model, self.device))
+
+    @classmethod
+    def load(cls, model: str | os.PathLike[str], device: str = "auto") -> Self:
+        """A fitted estimator of a model directory, or of a shipped model by its name.
+
+        It has no ``history_``; fitting it fine-tunes the model.
+        """
+        return cls(start=model, device=device)._adopt(load(model, device))
 
     def transform(self, X: Smiles) -> np.ndarray:
         """Posterior means, ``(n, d)``."""
@@ -176,7 +189,7 @@ class MolVAE(TransformerMixin, BaseEstimator):
         from molvae.models.presets import preset
         from molvae.training.config import TrainConfig
 
-        model = preset(self.preset).to_dict()
+        model = preset(self.preset).to_dict() if self.start is None else {}
         if self.latent_dim is not None:
             model["latent_dim"] = self.latent_dim
         values = {
@@ -186,6 +199,12 @@ class MolVAE(TransformerMixin, BaseEstimator):
             "run": {"epochs": self.epochs, "seed": self.random_state, "device": self.device},
         }
         return TrainConfig.parse(_merged(values, self.settings or {}), where="MolVAE")
+
+    def _adopt(self, generator: Generator) -> Self:
+        self.generator_ = generator
+        self.target_names_ = generator.targets
+        self.n_features_in_ = 1
+        return self
 
     def _fitted(self) -> Generator:
         check_is_fitted(self, "generator_")

@@ -17,15 +17,14 @@ from typing import Any, Unpack
 
 import numpy as np
 import torch
-from rdkit import Chem
 
 from molvae.base.errors import ConfigError, InputError, ModelError
 from molvae.base.progress import Progress
 from molvae.base.seeds import derive_seed
 from molvae.chem.alerts import SanityOptions, insane_reason
+from molvae.chem.mending import encodable
 from molvae.chem.selfies import CodecError
 from molvae.chem.smiles import MoleculeError, canonicalise, parse
-from molvae.chem.standardise import saturate
 from molvae.chem.tokenizer import Tokenizer
 from molvae.latent.decoding import Decoding, Sane, Strategy
 from molvae.latent.posteriors import Likelihood, Posteriors, Reasons
@@ -69,7 +68,7 @@ class Generator:
     @property
     def latent_dim(self) -> int:
         """The number of latent dimensions ``d``."""
-        return int(self.model.config.latent_dim)
+        return self.model.latent_dim
 
     @property
     def device(self) -> torch.device:
@@ -138,7 +137,7 @@ class Generator:
     def sample_prior(self, n: int, seed: int = 0) -> np.ndarray:
         """``n`` latents from the prior, ``(n, d)`` float32."""
         generator = torch.Generator().manual_seed(derive_seed(seed, "prior"))
-        return self.model.prior.sample(n, generator).float().cpu().numpy()
+        return self.model.sample_prior(n, generator).float().cpu().numpy()
 
     def sample(
         self,
@@ -319,32 +318,17 @@ class Generator:
         return z
 
     def _finish(self, text: str, limits: SanityOptions | None) -> tuple[str | None, str | None]:
-        """The canonical SMILES of a decoded text, or the reason why there is none.
-
-        A radical that the alphabet cannot write is no molecule the model has learnt, but a
-        stereocentre that found too few neighbours: it is filled with hydrogen.
-        """
+        """The canonical SMILES of a decoded text, or the reason why there is none."""
         try:
-            mol = parse(text)
-            try:
-                smiles = self._encodable(mol)
-            except CodecError:
-                mol = saturate(mol)
-                smiles = self._encodable(mol)
+            mol, smiles = encodable(parse(text), self.tokenizer)
         except (MoleculeError, CodecError) as error:
             return None, error.reason
         reason = insane_reason(mol, limits) if limits is not None else None
         return (smiles, None) if reason is None else (None, reason)
 
-    def _encodable(self, mol: Chem.Mol) -> str:
-        """Canonical SMILES; raises :class:`CodecError` where they cannot be encoded."""
-        smiles = str(Chem.MolToSmiles(mol))
-        self.tokenizer.encode_one(smiles)
-        return smiles
-
 
 def load(path: str | os.PathLike[str], device: str = "auto") -> Generator:
-    """Open a trained model directory as a :class:`Generator`.
+    """Open a trained model directory, or a shipped model by its name, as a :class:`Generator`.
 
     ``device`` is ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ..., ``"mps"``, or ``"auto"`` for the best
     there is. Raises :class:`ModelError` for a directory that is damaged or foreign, and

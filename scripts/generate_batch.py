@@ -18,7 +18,7 @@ from molvae.bulk import BulkOptions, generate_shards
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("model", help="directory of a trained model")
+    parser.add_argument("model", help="directory of a trained model, or a shipped one's name")
     parser.add_argument("out", help="directory of the shards")
     parser.add_argument("-n", "--molecules", type=int, default=1_000_000)
     parser.add_argument("--workers", type=int, help="processes (default: every core)")

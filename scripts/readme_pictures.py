@@ -21,7 +21,7 @@ def main() -> None:
         [Chem.MolFromSmiles(row["smiles"]) for row in rows],
         molsPerRow=4,
         subImgSize=(260, 190),
-        legends=[f"{row['rank']}: QED {float(row['value']):.3f}" for row in rows],
+        legends=[f"value {float(r['value']):.2f}, QED {float(r['qed']):.2f}" for r in rows],
     )
     IMAGES.mkdir(parents=True, exist_ok=True)
     picture.save(IMAGES / "proposals.png")

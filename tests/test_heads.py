@@ -12,6 +12,8 @@ from torch import Tensor
 from molvae.base.errors import InputError
 from molvae.models.config import HeadConfig, Target
 from molvae.models.heads import PropertyHead
+from molvae.training.config import OptimiserConfig
+from molvae.training.head import Examples, calibrate, fit_to_latents
 
 D = 4
 
@@ -131,3 +133,96 @@ def test_labels_that_cannot_be_used_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         make(*targets).fit_scaling(np.array(labels))
+
+
+def ensemble(*targets: Target, members: int = 5) -> PropertyHead:
+    config = HeadConfig(targets=targets, hidden=(16,), members=members)
+    return PropertyHead(D, config, torch.Generator().manual_seed(0))
+
+
+def test_an_ensemble_is_its_members_side_by_side() -> None:
+    many = ensemble(LOGP, ACTIVE)
+    labels = torch.tensor([[3.0, 1.0], [-1.0, 0.0], [0.5, math.nan]])
+    many.fit_scaling(labels)
+    nats = many.member_nats(z(3), labels)
+    assert nats.shape == (5, 3, 2)
+    torch.testing.assert_close(many.negative_log_likelihood(z(3), labels), nats.mean(0))
+    ones = []
+    for member in range(5):
+        one = make(LOGP, ACTIVE)
+        one.fit_scaling(labels)
+        for mine, theirs in zip(one.parameters(), many.parameters(), strict=True):
+            mine.data = theirs.data[member]
+        ones.append(one)
+        torch.testing.assert_close(one.member_nats(z(3), labels), nats[member])
+    with torch.no_grad():
+        found = many.predict(z(3))
+        each = [one.predict(z(3)) for one in ones]
+    values = torch.stack([p.values for p in each])
+    torch.testing.assert_close(found.values, values.mean(0))
+    # The variance of a mixture: the mean of the variances and the variance of the means.
+    variance = torch.stack([p.std for p in each]).square().mean(0) + values.var(0, correction=0)
+    torch.testing.assert_close(found.std[:, 0], variance[:, 0].sqrt())
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_folding_the_inputs_scale_into_the_weights_changes_no_prediction(members: int) -> None:
+    head = ensemble(LOGP, ACTIVE, members=members)
+    centre, spread = torch.arange(4.0), torch.tensor([0.1, 1.0, 3.0, 10.0])
+    with torch.no_grad():
+        before = head.predict((z(6) - centre) / spread)
+        head.fold_inputs(centre, spread)
+        after = head.predict(z(6))
+    torch.testing.assert_close(after.values, before.values)
+    torch.testing.assert_close(after.std, before.std)
+
+
+def noisy(n: int, seed: int, width: float) -> Examples:
+    """Labels off a plane by ``width``, and a coin whose chance follows z."""
+    latents = z(n, seed)
+    random = torch.Generator().manual_seed(seed + 100)
+    number = latents[:, 0] + width * torch.randn(n, generator=random)
+    coin = (torch.rand(n, generator=random) < torch.sigmoid(2 * latents[:, 1])).float()
+    labels = torch.stack([number, coin], 1)
+    return Examples(latents, torch.full_like(latents, -6.0), labels)
+
+
+@pytest.mark.parametrize("members", [1, 4])
+def test_what_is_fitted_learns_and_can_be_taken_at_its_word(members: int) -> None:
+    config = HeadConfig(targets=(LOGP, ACTIVE), hidden=(32,), members=members)
+    parts = [noisy(n, seed, 0.5) for n, seed in ((400, 1), (150, 2), (2000, 3))]
+    settings = OptimiserConfig(batch_size=64, learning_rate=0.01)
+    head, again = (
+        fit_to_latents(config, *parts[:2], settings, epochs=80, patience=8, progress=False)
+        for _ in range(2)
+    )
+    test = parts[2]
+    found = head.predict(test.mean)
+    assert torch.equal(found.values, again.predict(test.mean).values)
+    error = test.labels[:, 0] - found.values[:, 0]
+    assert float(error.square().mean().sqrt()) < 0.65  # the noise alone is 0.5
+    inside = (error.abs() < 1.645 * found.std[:, 0]).float().mean()
+    assert float(inside) == pytest.approx(0.9, abs=0.05)
+    chance = found.values[:, 1]
+    assert float((chance - torch.sigmoid(2 * test.mean[:, 1])).abs().mean()) < 0.1
+
+
+def test_a_head_that_is_too_sure_is_made_as_unsure_as_it_should_be() -> None:
+    config = HeadConfig(targets=(LOGP, ACTIVE), hidden=(32,), members=4)
+    settings = OptimiserConfig(batch_size=64, learning_rate=0.01)
+    quiet, loud = noisy(400, 1, 0.1), noisy(1000, 2, 1.0)
+    head = fit_to_latents(config, quiet, quiet, settings, epochs=40, progress=False)
+    before = head.predict(loud.mean)
+    calibrate(head, loud)
+    after = head.predict(loud.mean)
+    torch.testing.assert_close(after.values[:, 0], before.values[:, 0])
+    error = (loud.labels - after.values)[:, 0].abs()
+    assert float((error < 1.645 * before.std[:, 0]).float().mean()) < 0.5
+    assert float((error < 1.645 * after.std[:, 0]).float().mean()) == pytest.approx(0.9, abs=0.05)
+
+
+def test_windows_that_a_molecule_does_not_reach_are_not_blurred() -> None:
+    mean = torch.tensor([[0.3, 0.0], [0.0, 0.0]])
+    log_var = torch.tensor([[-2.0, 0.0], [-1.0, 0.0]])
+    std = Examples(mean, log_var, torch.zeros(2, 1)).std()
+    torch.testing.assert_close(std, torch.tensor([[math.exp(-1), 0.0], [math.exp(-0.5), 0.0]]))

@@ -17,6 +17,7 @@ from molvae.models.batch import Batch
 from molvae.models.bottleneck import Posterior
 from molvae.models.config import HeadConfig, ModelConfig, Target
 from molvae.models.objective import ObjectiveConfig
+from molvae.models.packing import Packing
 from molvae.models.presets import PRESETS, preset
 from molvae.models.prior import StandardNormal
 from molvae.models.vae import SequenceVAE
@@ -34,6 +35,9 @@ VARIANTS = {
     "token dropout": TINY.replace(token_dropout=0.4),
     "floored": TINY.replace(min_std=0.2),
     "head": TINY.replace(head=HEAD.to_dict()),
+    "windows": TINY.replace(window=3, window_dim=2, min_std=0.1),
+    "windows alone": TINY.replace(latent_dim=0, window=2, window_dim=4, decoder_layers=2),
+    "forgetful": TINY.replace(window=2, window_dim=3, forget=0.5),
 }
 
 
@@ -62,7 +66,7 @@ def generator(seed: int = 0) -> torch.Generator:
 def test_shapes(model: SequenceVAE) -> None:
     b = batch()
     posterior = model.encode(b.tokens, b.lengths)
-    assert posterior.mean.shape == posterior.log_var.shape == (5, TINY.latent_dim)
+    assert posterior.mean.shape == posterior.log_var.shape == (5, model.latent_dim)
     logits = model.logits(b.tokens, b.lengths, posterior.mean)
     assert logits.shape == (5, b.tokens.shape[1] - 1, VOCAB)
     assert model.log_likelihood(b.tokens, b.lengths, posterior.mean).shape == (5,)
@@ -83,7 +87,7 @@ def test_a_row_is_encoded_and_scored_alike_alone_and_among_longer_ones(model: Se
 def test_the_decoder_does_not_see_the_symbol_it_predicts(model: SequenceVAE) -> None:
     b = batch(1, symbols=9)
     length = int(b.lengths[0])
-    z = model.prior.sample(1, generator()).double()
+    z = model.sample_prior(1, generator()).double()
     before = model.logits(b.tokens, b.lengths, z)
     for place in range(1, length):
         changed = b.tokens.clone()
@@ -94,13 +98,15 @@ def test_the_decoder_does_not_see_the_symbol_it_predicts(model: SequenceVAE) -> 
             assert not torch.allclose(before[0, place], after[0, place])
 
 
-@pytest.mark.parametrize("name", [n for n, c in VARIANTS.items() if not c.token_dropout])
+@pytest.mark.parametrize(
+    "name", [n for n, c in VARIANTS.items() if not c.token_dropout and not c.forget]
+)
 def test_losses_are_the_evidence_lower_bound_written_out(name: str) -> None:
     model = make(VARIANTS[name])
     b = batch()
     terms = model.losses(b, ObjectiveConfig(kl_weight=0.3, property_weight=2.0), generator(1))
     posterior = model.encode(b.tokens, b.lengths)
-    noise = torch.randn(5, TINY.latent_dim, generator=generator(1)).double()
+    noise = torch.randn(5, model.latent_dim, generator=generator(1)).double()
     z = posterior.mean + posterior.std * noise
     log_p = model.logits(b.tokens, b.lengths, z).log_softmax(-1)
     nats = torch.zeros(5, dtype=torch.float64)
@@ -227,7 +233,8 @@ class PlainVAE(nn.Module):
         vectors = model.encoder.embedding(tokens[1:])
         packed = nn.utils.rnn.pack_padded_sequence(vectors, b.lengths - 1, enforce_sorted=False)
         final = self.encoder(packed)[1]
-        q: Posterior = model.bottleneck(torch.cat([final[0], final[1]], 1))
+        features = torch.cat([final[0], final[1]], 1)
+        q: Posterior = model.bottleneck(Packing.of(b.lengths - 1), features, None)
         z = q.sample(noise)
         inputs = model.decoder.embedding(tokens[:-1])
         inputs = torch.cat([inputs, z.expand(len(inputs), -1, -1)], 2)
@@ -304,7 +311,8 @@ def test_a_model_without_a_head_says_so() -> None:
     ("changes", "message"),
     [
         ({"decoder_layers": 4}, "less than or equal to 3"),
-        ({"latent_dim": 0}, "greater than 0"),
+        ({"latent_dim": -1}, "greater than or equal to 0"),
+        ({"latent_dim": 0}, "no windows"),
         ({"token_dropout": 1.5}, "less than or equal to 1"),
         ({"latent_dims": 8}, "did you mean 'latent_dim'"),
         ({"head": {"targets": []}}, "at least 1 item"),

@@ -84,7 +84,7 @@ def test_token_layer_agrees_with_autograd(
         packing,
         packing.pack(tokens),
         vectors,
-        None if context is None else packing.sort(context),
+        None if context is None else packing.sort(context)[None],
         None if initial is None else packing.sort(initial),
     )
     ours = packing.unpack(states), packing.restore(final)
@@ -158,9 +158,10 @@ def test_cudnn_route_computes_the_same_as_the_cpu_route() -> None:
     layer = make_layer()
     packing = Packing.of(torch.tensor([3, 1, 4]))
     tokens = torch.randint(0, VOCAB, (packing.size,), generator=torch.Generator().manual_seed(1))
-    vectors, context, initial = draw(VOCAB, INPUTS), draw(3, CONTEXT), draw(3, HIDDEN)
-    ours = layer.from_tokens(packing, tokens, vectors, context, initial)
-    fused = layer.fused_from_tokens(packing, tokens, vectors, context, initial)
+    vectors, initial = draw(VOCAB, INPUTS), draw(3, HIDDEN)
+    context = draw(2, 3, CONTEXT)
+    ours = layer.from_tokens(packing, tokens, vectors, context, initial, 3)
+    fused = layer.fused_from_tokens(packing, tokens, vectors, context, initial, 3)
     learnt = (*layer.parameters(), vectors, context, initial)
     results = []
     for states, final in (ours, fused):

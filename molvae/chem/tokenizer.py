@@ -18,6 +18,7 @@ from molvae.chem.selfies import (
     Constraints,
     Encoder,
     UnknownSymbolError,
+    digits_of,
     robust_alphabet,
     split_selfies,
 )
@@ -88,6 +89,12 @@ class Tokenizer:
     def vocab_size(self) -> int:
         """Number of ids, the special ones included."""
         return self.first_id + len(self.alphabet)
+
+    @property
+    def digits(self) -> np.ndarray:
+        """How many index symbols follow each id ``(vocab_size,)``; none for atoms."""
+        found = [digits_of(symbol) for symbol in self.alphabet]
+        return np.array([0] * self.first_id + found, dtype=np.int64)
 
     @property
     def dtype(self) -> np.dtype:

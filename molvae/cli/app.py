@@ -9,7 +9,19 @@ import sys
 
 import typer
 
-from molvae.cli import data, decode, encode, generate, health, info, optimize, predict, train
+from molvae.cli import (
+    data,
+    decode,
+    encode,
+    evaluate,
+    generate,
+    health,
+    info,
+    models,
+    optimize,
+    predict,
+    train,
+)
 from molvae.cli.common import EXIT_CODES, errors_to_exit_codes
 
 app = typer.Typer(
@@ -21,10 +33,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data.app, name="data")
+app.add_typer(models.app, name="models")
 for command in (
     train.train,
     health.health,
     generate.generate,
+    evaluate.evaluate,
     encode.encode,
     decode.decode,
     predict.predict,

@@ -148,7 +148,7 @@ def prepare(
         typer.Option("--min-count", help="Drop molecules with a symbol rarer than this."),
     ] = None,
     tokenizer: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--tokenizer", help="Use this model's or file's alphabet, learn none."),
     ] = None,
     workers: Annotated[
@@ -170,6 +170,7 @@ def prepare(
     from molvae.datasets.options import CorpusOptions
     from molvae.datasets.registry import card
     from molvae.datasets.sources import Source
+    from molvae.training.shipped import model_path
 
     options = settings(
         CorpusOptions,
@@ -187,8 +188,8 @@ def prepare(
         split__test=test,
         split__seed=seed,
     )
-    if tokenizer is not None and tokenizer.is_dir():
-        tokenizer = tokenizer / "tokenizer.json"
+    if tokenizer is not None and not Path(tokenizer).is_file():
+        tokenizer = str(model_path(tokenizer) / "tokenizer.json")
     source = Source.of(sources[0] if len(sources) == 1 else sources, options, show(quiet))
     if source.dataset_name is not None:
         say(card(source.dataset_name).terms(), quiet)

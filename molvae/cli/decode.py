@@ -16,18 +16,29 @@ from molvae.cli.common import (
     Verbose,
     settings,
 )
-from molvae.cli.flags import BeamWidth, Model, Sane, Strategy, Temperature, TopK, TopP
+from molvae.cli.flags import (
+    BeamWidth,
+    ModelArgument,
+    ModelOption,
+    Sane,
+    Strategy,
+    Temperature,
+    TopK,
+    TopP,
+    model_and_file,
+)
 
 
 def decode(
-    model: Model,
+    model: ModelArgument = None,
     file: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="FILE",
             help="Latents: .npy, or .csv .tsv .parquet with columns z0, z1, ...; - reads CSV.",
         ),
-    ],
+    ] = None,
+    named: ModelOption = None,
     output: Output = None,
     strategy: Strategy = None,
     temperature: Temperature = None,
@@ -53,6 +64,7 @@ def decode(
     from molvae.latent.decoding import strategy_of
     from molvae.latent.files import read_latents
 
+    model, file = model_and_file(model, file, named)
     chosen = settings(
         DecodeSettings,
         config,

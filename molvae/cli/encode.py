@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from molvae.cli.common import Assignments, ConfigFile, Device, Output, Quiet, Verbose, settings
-from molvae.cli.flags import Model, Molecules, SmilesColumn
+from molvae.cli.flags import (
+    ModelArgument,
+    ModelOption,
+    Molecules,
+    SmilesColumn,
+    model_and_file,
+)
 
 
 def encode(
-    model: Model,
-    file: Molecules,
+    model: ModelArgument = None,
+    file: Molecules = None,
+    named: ModelOption = None,
     output: Output = None,
     smiles_column: SmilesColumn = None,
     device: Device = None,
@@ -26,6 +33,7 @@ def encode(
     from molvae.generator import load
     from molvae.latent.files import check_latents_output, write_latents
 
+    model, file = model_and_file(model, file, named)
     chosen = settings(ReadSettings, config, assignments, smiles_column=smiles_column, device=device)
     check_latents_output(output or "-")
     table = read_table(file, chosen.smiles_column)

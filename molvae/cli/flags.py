@@ -6,9 +6,16 @@ from typing import Annotated
 
 import typer
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="Directory of a trained model.")]
+_MODEL = "Directory of a trained model, or the name of a shipped one; see `molvae models list`."
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL)]
+# Commands that also take it as --model have both of these, and ask `one_model` which was given.
+ModelArgument = Annotated[str | None, typer.Argument(metavar="MODEL", help=_MODEL)]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", "-m", metavar="MODEL", help="The same, as an option.")
+]
 Molecules = Annotated[
-    str,
+    str | None,
     typer.Argument(
         metavar="FILE",
         help="Molecules: .smi .csv .tsv .sdf .parquet, also gzipped; - is standard input.",
@@ -37,3 +44,26 @@ Sane = Annotated[
     bool | None,
     typer.Option("--sane", help="Turn down molecules that no chemist would make."),
 ]
+
+
+def one_model(argument: str | None, option: str | None) -> str:
+    """The model, given either way; a usage error where it is given twice or not at all."""
+    if argument is not None and option is not None:
+        raise typer.BadParameter(
+            f"the model is given twice, as {argument!r} and as --model {option!r}; give one",
+            param_hint="MODEL",
+        )
+    model = argument or option
+    if not model:
+        raise typer.BadParameter("give a model, as MODEL or as --model MODEL", param_hint="MODEL")
+    return model
+
+
+def model_and_file(argument: str | None, file: str | None, option: str | None) -> tuple[str, str]:
+    """The model and the FILE after it; with --model the one argument that is left is the file."""
+    if option is not None and file is None:
+        argument, file = None, argument
+    model = one_model(argument, option)
+    if not file:
+        raise typer.BadParameter("give the file to read; - is standard input", param_hint="FILE")
+    return model, file

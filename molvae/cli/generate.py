@@ -20,11 +20,22 @@ from molvae.cli.common import (
     settings,
     show,
 )
-from molvae.cli.flags import BeamWidth, Model, Sane, Strategy, Temperature, TopK, TopP
+from molvae.cli.flags import (
+    BeamWidth,
+    ModelArgument,
+    ModelOption,
+    Sane,
+    Strategy,
+    Temperature,
+    TopK,
+    TopP,
+    one_model,
+)
 
 
 def generate(
-    model: Model,
+    model: ModelArgument = None,
+    named: ModelOption = None,
     molecules: Annotated[
         int | None, typer.Option("--molecules", "-n", help="How many.  [default: 1000]")
     ] = None,
@@ -70,13 +81,15 @@ def generate(
 ) -> None:
     """Draw molecules from a model's prior, with properties and filters.
 
-    All that leaves is a molecule that RDKit reads and the model can encode again.
+    All that leaves is a molecule that RDKit reads and the model can encode again. With a shipped
+    model nothing needs training: molvae generate --model moses -n 10000 -o out.csv
     """
     from molvae.bulk import collect, generate_shards
     from molvae.cli.settings import GenerateSettings
     from molvae.datasets.writers import check_output, write_table
     from molvae.generator import load
 
+    model = one_model(model, named)
     chosen = settings(
         GenerateSettings,
         config,

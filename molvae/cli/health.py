@@ -22,14 +22,15 @@ from molvae.cli.common import (
     settings,
     show,
 )
-from molvae.cli.flags import Model, SmilesColumn
+from molvae.cli.flags import ModelArgument, ModelOption, SmilesColumn, one_model
 
 if TYPE_CHECKING:
     from molvae.metrics.health import Health
 
 
 def health(
-    model: Model,
+    model: ModelArgument = None,
+    named: ModelOption = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -73,6 +74,7 @@ def health(
     from molvae.metrics.health import assess
     from molvae.metrics.held_out import held_out_of
 
+    model = one_model(model, named)
     chosen = settings(
         HealthSettings,
         config,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,22 +13,36 @@ from molvae.cli.common import AsJson, Quiet, Verbose, print_json, print_table
 
 def info(
     path: Annotated[
-        Path | None, typer.Argument(metavar="[PATH]", help="Directory of a model or a corpus.")
+        str | None,
+        typer.Argument(
+            metavar="[PATH]",
+            help="Directory of a model or a corpus, or the name of a shipped model.",
+        ),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Describe a model or a corpus; without a path, the versions installed."""
-    facts = _versions() if path is None else _corpus(path) if _is_corpus(path) else _model(path)
+    facts = (
+        _versions() if path is None else _corpus(path) if _is_corpus(path) else model_facts(path)
+    )
     if as_json:
         print_json(facts)
     else:
-        print_table([{"": k, "value": _text(v)} for k, v in facts.items() if v is not None])
+        print_facts(facts)
 
 
-def _is_corpus(path: Path) -> bool:
-    return (path / "tokens.npy").exists()
+def print_facts(facts: Mapping[str, Any], title: str | None = None) -> None:
+    """Print what is known, a row each; what is None or empty is left out."""
+    rows = [{"": key, "value": _text(value)} for key, value in facts.items()]
+    rows = [row for row in rows if row["value"]]
+    if rows:
+        print_table(rows, title)
+
+
+def _is_corpus(path: str) -> bool:
+    return (Path(path) / "tokens.npy").exists()
 
 
 def _versions() -> dict[str, Any]:
@@ -42,7 +57,8 @@ def _versions() -> dict[str, Any]:
     return facts
 
 
-def _model(path: Path) -> dict[str, Any]:
+def model_facts(path: str) -> dict[str, Any]:
+    """What a model is: its sizes, its symbols, what it predicts, where it comes from."""
     from molvae.generator import load
 
     generator = load(path, "cpu")
@@ -64,7 +80,7 @@ def _model(path: Path) -> dict[str, Any]:
     }
 
 
-def _corpus(path: Path) -> dict[str, Any]:
+def _corpus(path: str) -> dict[str, Any]:
     from molvae.datasets.corpus import Corpus
 
     corpus = Corpus.open(path)
@@ -81,6 +97,8 @@ def _corpus(path: Path) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return ""
     if isinstance(value, dict):
         return "\n".join(_flat(value))
     if isinstance(value, list | tuple):

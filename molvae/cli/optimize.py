@@ -21,7 +21,7 @@ from molvae.cli.common import (
     settings,
     show,
 )
-from molvae.cli.flags import Model, Sane, SmilesColumn
+from molvae.cli.flags import ModelArgument, ModelOption, Sane, SmilesColumn, one_model
 
 if TYPE_CHECKING:
     from molvae.cli.optimize_settings import OptimizeSettings
@@ -34,7 +34,8 @@ _DRAWN = 50
 
 
 def optimize(
-    model: Model,
+    model: ModelArgument = None,
+    named: ModelOption = None,
     maximize: Annotated[
         str | None, typer.Option(metavar="PROPERTY", help="Property to maximise, such as qed.")
     ] = None,
@@ -122,6 +123,7 @@ def optimize(
     from molvae.datasets.corpus import Corpus
     from molvae.datasets.writers import check_output
 
+    model = one_model(model, named)
     chosen = settings(
         OptimizeSettings,
         config,

@@ -15,12 +15,19 @@ from molvae.cli.common import (
     print_json,
     settings,
 )
-from molvae.cli.flags import Model, Molecules, SmilesColumn
+from molvae.cli.flags import (
+    ModelArgument,
+    ModelOption,
+    Molecules,
+    SmilesColumn,
+    model_and_file,
+)
 
 
 def predict(
-    model: Model,
-    file: Molecules,
+    model: ModelArgument = None,
+    file: Molecules = None,
+    named: ModelOption = None,
     output: Output = None,
     smiles_column: SmilesColumn = None,
     device: Device = None,
@@ -40,6 +47,7 @@ def predict(
     from molvae.datasets.writers import check_output, write_table
     from molvae.generator import load
 
+    model, file = model_and_file(model, file, named)
     chosen = settings(ReadSettings, config, assignments, smiles_column=smiles_column, device=device)
     check_output(output or "-")
     table = read_table(file, chosen.smiles_column)

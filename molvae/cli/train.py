@@ -33,7 +33,12 @@ def train(
         Path | None, typer.Option("--output", "-o", help="Directory of the new model.")
     ] = None,
     start: Annotated[
-        Path | None, typer.Option("--from", help="Model to fine-tune, instead of a new one.")
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="Model to fine-tune, instead of a new one: its directory or shipped name.",
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in OUTPUT if there is one.")

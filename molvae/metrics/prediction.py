@@ -62,11 +62,7 @@ def regression_quality(
         nothing = (math.nan,) * len(LEVELS)
         return RegressionQuality(name, 0, math.nan, math.nan, math.nan, math.nan, nothing)
     total = float(np.square(y - y.mean()).sum())
-    # |z| of a unit Gaussian lies below z_p with probability erf(z_p / sqrt 2), so the level of
-    # the interval that just holds a label needs no table of quantiles.
-    scaled = np.abs(error) / np.maximum(std[known], 1e-12)
-    inside = np.array([math.erf(value / math.sqrt(2)) for value in scaled])
-    coverage = (inside[:, None] <= LEVELS).mean(0)
+    coverage = interval_coverage(labels, mean, std)
     return RegressionQuality(
         name=name,
         molecules=len(y),
@@ -76,6 +72,25 @@ def regression_quality(
         calibration_error=float(np.abs(coverage - LEVELS).mean()),
         coverage=tuple(coverage.tolist()),
     )
+
+
+def interval_coverage(
+    labels: np.ndarray, mean: np.ndarray, std: np.ndarray, levels: np.ndarray = LEVELS
+) -> np.ndarray:
+    """The share of ``labels (n,)`` inside the central interval of each nominal level, ``(k,)``.
+
+    The intervals are those of Gaussians ``mean (n,)``, ``std (n,)``; missing values are left out.
+
+    >>> y = np.array([0.0, 1.0, -2.0, 3.0])
+    >>> interval_coverage(y, np.zeros(4), np.ones(4), np.array([0.5, 0.9])).tolist()
+    [0.25, 0.5]
+    """
+    known = np.isfinite(labels) & np.isfinite(mean)
+    # |z| of a unit Gaussian lies below z_p with probability erf(z_p / sqrt 2), so the level of
+    # the interval that just holds a label needs no table of quantiles.
+    scaled = np.abs((mean - labels)[known].astype(np.float64)) / np.maximum(std[known], 1e-12)
+    inside = np.array([math.erf(value / math.sqrt(2)) for value in scaled])
+    return np.asarray((inside[:, None] <= levels).mean(0))
 
 
 def classification_quality(

@@ -15,7 +15,8 @@ from molvae.base.errors import InputError
 @dataclass(frozen=True, eq=False)
 class Batch:
     """``tokens (b, t)`` int64: start, the symbols, end, then padding; ``lengths (b,)`` int64 counts
-    start and end; ``labels (b, p)`` float32, NaN where missing (None: no labels at all).
+    start and end; ``labels (b, p)`` float32, NaN where missing (None: no labels at all);
+    ``structural (b, t)`` bool, the symbols that make rings and branches (None: not told).
 
     ``lengths`` stay on the host whatever the device, because they shape the work.
     """
@@ -23,6 +24,7 @@ class Batch:
     tokens: Tensor
     lengths: Tensor
     labels: Tensor | None = None
+    structural: Tensor | None = None
 
     @classmethod
     def collate(
@@ -55,10 +57,10 @@ class Batch:
         return len(self.tokens)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
-        """The batch with tokens and labels on ``device``."""
-        labels = self.labels
-        return Batch(
-            self.tokens.to(device, non_blocking=non_blocking),
-            self.lengths,
-            None if labels is None else labels.to(device, non_blocking=non_blocking),
-        )
+        """The batch with all but the lengths on ``device``."""
+
+        def to(values: Tensor | None) -> Tensor | None:
+            return None if values is None else values.to(device, non_blocking=non_blocking)
+
+        tokens = self.tokens.to(device, non_blocking=non_blocking)
+        return Batch(tokens, self.lengths, to(self.labels), to(self.structural))

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from molvae.models.packing import Packing
 from molvae.models.parts import floored_log_var, linear
+from molvae.models.windows import WindowReader, Windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,22 +49,38 @@ class Posterior:
 
 
 class GaussianBottleneck(nn.Module):
-    """Features ``(b, f)`` to the :class:`Posterior` in ``latent_dim`` dimensions.
+    """The encoder's features to the :class:`Posterior`: of each window's, and of the molecule's.
 
     ``min_std`` keeps every posterior at least that wide: a decoder that must work from a z off by
-    that much learns that neighbours in the latent space are similar molecules.
+    that much learns that neighbours in the latent space are similar molecules. What belongs to
+    windows that a molecule does not reach is the prior itself, with no KL.
     """
 
     def __init__(
-        self, features: int, latent_dim: int, min_std: float, generator: torch.Generator
+        self, features: int, windows: Windows, min_std: float, generator: torch.Generator
     ) -> None:
         super().__init__()
         self.min_std = min_std
-        self.project = linear(features, 2 * latent_dim, generator)
+        self.windows = windows
+        rest = windows.rest
+        self.project = linear(features, 2 * rest, generator) if rest else None
+        self.read = WindowReader(windows, features, generator) if windows.count else None
 
-    def forward(self, features: Tensor) -> Posterior:
-        projected = self.project(features)
+    def forward(self, packing: Packing, features: Tensor, places: Tensor | None) -> Posterior:
+        """The posteriors of ``features (b, f)``, with windows also of packed ``places (n, f)``."""
+        pairs = []
+        mask = None
+        if self.read is not None and places is not None:
+            pairs.append(self.read(packing, places))
+            lengths = packing.restore(packing.lengths) - 1
+            begun = self.windows.begun(lengths)
+            mask = self.windows.mask(begun, torch.ones_like(lengths, dtype=torch.bool))
+        if self.project is not None:
+            pairs.append(self.project(features).chunk(2, dim=-1))
+        mean, raw = (torch.cat(parts, -1) for parts in zip(*pairs, strict=True))
         # At least in single precision: the KL is a difference of near numbers.
-        projected = projected.to(torch.promote_types(projected.dtype, torch.float32))
-        mean, raw = projected.chunk(2, dim=-1)
-        return Posterior(mean, floored_log_var(raw, self.min_std))
+        precise = torch.promote_types(mean.dtype, torch.float32)
+        mean, log_var = mean.to(precise), floored_log_var(raw.to(precise), self.min_std)
+        if mask is None:
+            return Posterior(mean, log_var)
+        return Posterior(mean * mask, log_var * mask)

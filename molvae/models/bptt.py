@@ -53,17 +53,21 @@ def gru_from_tokens(
     initial: Tensor | None,
     weight_hh: Tensor,
     bias_hn: Tensor,
+    stride: int = 1 << 30,
 ) -> tuple[Tensor, Tensor]:
     """The states ``(n, h)`` and final states ``(b, h)`` of a layer that reads symbols.
 
-    ``tokens (n,)`` int64 packed; ``table (v, 3h)`` each symbol's input gates; ``context (b, 3h)``
-    is added to the input gates of every step and ``initial (b, h)`` is the first state (None:
-    zeros), both in the packing's sorted order; ``weight_hh (3h, h)``, ``bias_hn (h,)``.
+    ``tokens (n,)`` int64 packed; ``table (v, 3h)`` each symbol's input gates; ``context
+    (k, b, 3h)`` is added to the input gates, its first entry in the first ``stride`` steps, and so
+    on; ``initial (b, h)`` is the first state (None: zeros); both in the packing's sorted order;
+    ``weight_hh (3h, h)``, ``bias_hn (h,)``.
     """
     lease = POOL.lease()
     table, context, initial = _alike(weight_hh, table, context, initial)
     with saved_tensors_hooks(_holding(lease), _unwrap):
-        return _TokenGRU.apply(lease, packing, tokens, table, context, initial, weight_hh, bias_hn)
+        return _TokenGRU.apply(
+            lease, packing, tokens, table, context, initial, weight_hh, bias_hn, stride
+        )
 
 
 def gru_from_inputs(
@@ -114,6 +118,7 @@ class _TokenGRU(Function):
         initial: Tensor | None,
         weight_hh: Tensor,
         bias_hn: Tensor,
+        stride: int,
     ) -> tuple[Tensor, Tensor]:
         hidden = weight_hh.shape[1]
         gates = lease.take(packing.size, 3 * hidden, dtype=table.dtype)
@@ -122,15 +127,16 @@ class _TokenGRU(Function):
         table = table.contiguous()
         state = initial
         counts = packing.counts
-        for ids, gate, c, out in zip(
-            *(x.split(counts) for x in (tokens, gates, candidate, states)), strict=True
+        for t, (ids, gate, c, out) in enumerate(
+            zip(*(x.split(counts) for x in (tokens, gates, candidate, states)), strict=True)
         ):
             torch.index_select(table, 0, ids, out=gate)
             if context is not None:
-                gate.add_(context[: len(ids)])
+                gate.add_(context[t // stride, : len(ids)])
             state = advance(gate, state, weight_hh, bias_hn, c, out)
         ctx.packing = packing
-        ctx.rows = len(table)
+        ctx.rows, ctx.stride = len(table), stride
+        ctx.contexts = 1 if context is None else len(context)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(tokens, initial, weight_hh, gates, candidate, states)
         return states, states.index_select(0, packing.last)
@@ -140,10 +146,20 @@ class _TokenGRU(Function):
     def backward(ctx: Any, d_states: Tensor | None, d_final: Tensor | None) -> Any:
         tokens, initial, weight_hh, gates, candidate, states = ctx.saved_tensors
         if d_states is None and d_final is None:
-            return (None,) * 8
+            return (None,) * 9
         lease = POOL.lease()
         delta, d_context, d_initial = _through_time(
-            ctx.packing, lease, d_states, d_final, initial, weight_hh, gates, candidate, states
+            ctx.packing,
+            lease,
+            d_states,
+            d_final,
+            initial,
+            weight_hh,
+            gates,
+            candidate,
+            states,
+            ctx.contexts,
+            ctx.stride,
         )
         hidden = weight_hh.shape[1]
         by_symbol = sum_by_symbol(delta, tokens, ctx.rows)
@@ -153,10 +169,11 @@ class _TokenGRU(Function):
             None,
             None,
             by_symbol[:, hidden : 4 * hidden],
-            d_context[:, hidden:] if ctx.needs_input_grad[4] else None,
+            d_context[..., hidden:] if ctx.needs_input_grad[4] else None,
             d_initial if ctx.needs_input_grad[5] else None,
             d_weight,
             by_symbol[:, :hidden].sum(0),
+            None,
         )
 
 
@@ -201,7 +218,7 @@ class _InputGRU(Function):
         )
         hidden = weight_hh.shape[1]
         d_gates = delta[:, hidden : 4 * hidden]
-        d_bias = d_sum.sum(0)
+        d_bias = d_sum.sum((0, 1))
         return (
             None,
             None,
@@ -255,9 +272,11 @@ def _through_time(
     gates: Tensor,
     candidate: Tensor,
     states: Tensor,
+    sums: int = 1,
+    stride: int = 1 << 30,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients ``[d_c d_r d_u d_n ...]`` of all steps (n, 4h + unused), their sums per row
-    (b, 4h), and d_initial.
+    """Gradients ``[d_c d_r d_u d_n ...]`` of all steps (n, 4h + unused), their ``sums`` per row
+    and ``stride`` steps (sums, b, 4h), and d_initial.
 
     The first three columns belong to the recurrent product, the last three to the input gates.
     """
@@ -267,7 +286,7 @@ def _through_time(
     used = delta[:, : 4 * hidden]
     scratch = lease.take(b, hidden, dtype=gates.dtype)
     weight = torch.cat([weight_hh[2 * hidden :], weight_hh[: 2 * hidden]]).t()
-    total = gates.new_zeros(b, 4 * hidden)
+    total = gates.new_zeros(sums, b, 4 * hidden)
     # A row's gradient waits in `carry` untouched until the walk back reaches its last step.
     carry = gates.new_zeros(b, hidden) if d_final is None else d_final.clone()
     counts = packing.counts
@@ -291,7 +310,7 @@ def _through_time(
         torch.mul(d_n[t], r[t], out=d_c[t])
         torch.mul(d_n[t], c[t], out=tmp)
         _sigmoid_backward(tmp, r[t], grad_input=d_r[t])
-        total[: counts[t]].add_(deltas[t])
+        total[t // stride, : counts[t]].add_(deltas[t])
         if previous is not None:
             d.mul_(u[t]).add_(multiply(recurrent[t], weight))
     return delta, total, carry

@@ -27,11 +27,14 @@ class HeadConfig(Record):
     """The property head p(y|z): a multilayer perceptron over z with ``hidden`` layer sizes.
 
     ``min_std`` is the least predictive standard deviation, in units of the labels' own spread.
+    ``members`` perceptrons of like sizes make an ensemble, whose disagreement counts as
+    uncertainty (:class:`~molvae.models.heads.PropertyHead`).
     """
 
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
     hidden: tuple[Positive, ...] = (256,)
     min_std: Annotated[float, Field(ge=0)] = 0.01
+    members: Positive = 1
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -42,6 +45,27 @@ class HeadConfig(Record):
         return self
 
 
+class PriorConfig(Record):
+    """Where sampling starts: see :mod:`molvae.models.prior`.
+
+    ``kind`` "normal": N(0, I); "blank": z = 0, for a model trained to ``forget``; "exemplars": near
+    one of ``exemplars`` stored molecules with ``symbols`` symbols in all, ``width`` of their
+    posterior's standard deviations away, each window forgotten with probability ``forget``.
+    """
+
+    kind: Literal["normal", "blank", "exemplars"] = "normal"
+    exemplars: Annotated[int, Field(ge=0)] = 0
+    symbols: Annotated[int, Field(ge=0)] = 0
+    width: Annotated[float, Field(ge=0)] = 1.0
+    forget: Share = 0.0
+
+    @model_validator(mode="after")
+    def _has_exemplars(self) -> Self:
+        if self.kind == "exemplars" and not (self.exemplars and self.symbols):
+            raise ValueError("an exemplar prior is fitted to a corpus: see molvae models prior")
+        return self
+
+
 class ModelConfig(Record):
     """The sizes of a SELFIES VAE.
 
@@ -49,6 +73,13 @@ class ModelConfig(Record):
     if ``bidirectional``), its final states give the mean and width of q(z|x) in ``latent_dim``
     dimensions, never narrower than ``min_std``; the decoder's GRU writes it, seeing each of its
     previous symbols but a share of ``token_dropout`` blanked out (while training).
+
+    ``window`` symbols at a time have ``window_dim`` latent dimensions of their own
+    (:mod:`molvae.models.windows`) beside the ``latent_dim`` of the whole molecule, which may then
+    be none; 0: no windows. A share ``forget`` of the molecules loses parts of z while training,
+    which teaches the decoder to fill them in; of these a share ``forget_all`` loses
+    all of z, which makes the decoder a language model as well.
+
     ``tie_embeddings``: the decoder's output weights are its embedding (Press & Wolf 2017).
 
     >>> ModelConfig(latent_dim=32).replace(decoder_layers=2).decoder_layers
@@ -59,10 +90,21 @@ class ModelConfig(Record):
     encoder_hidden: Positive = 256
     encoder_layers: Layers = 1
     bidirectional: bool = True
-    latent_dim: Positive = 64
+    latent_dim: Annotated[int, Field(ge=0)] = 64
+    window: Annotated[int, Field(ge=0)] = 0
+    window_dim: Positive = 8
+    forget: Share = 0.0
+    forget_all: Share = 0.15
     min_std: Annotated[float, Field(ge=0, lt=1)] = 0.0
     decoder_hidden: Positive = 512
     decoder_layers: Layers = 1
     token_dropout: Share = 0.0
     tie_embeddings: bool = False
+    prior: PriorConfig = PriorConfig()
     head: HeadConfig | None = None
+
+    @model_validator(mode="after")
+    def _has_latents(self) -> Self:
+        if self.latent_dim == 0 and self.window == 0:
+            raise ValueError("latent_dim is 0 and there are no windows; raise latent_dim or window")
+        return self

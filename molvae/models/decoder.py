@@ -13,22 +13,31 @@ from molvae.models.packing import Packing
 from molvae.models.parts import embedding, linear
 from molvae.models.products import affine, multiply
 from molvae.models.recurrence import GRULayer
+from molvae.models.windows import Windows
 
 
 class Decoder(nn.Module):
     """A GRU of 1 to 3 layers. z gives every layer's first state, and through one projection it is
-    added to the first layer's input gates at every step."""
+    added to the first layer's input gates at every step: all of it, or the windows around the
+    step and the global part."""
 
-    def __init__(self, config: ModelConfig, vocab_size: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, config: ModelConfig, vocab_size: int, windows: Windows, generator: torch.Generator
+    ) -> None:
         super().__init__()
         hidden, depth = config.decoder_hidden, config.decoder_layers
+        self.windows = windows
         self.embedding = embedding(vocab_size, config.embedding_dim, generator)
-        self.initial = linear(config.latent_dim, depth * hidden, generator)
+        # Where in its window a symbol is read is part of what it means.
+        self.place = (
+            embedding(windows.size, config.embedding_dim, generator) if windows.count else None
+        )
+        self.initial = linear(windows.dim, depth * hidden, generator)
         self.layers = nn.ModuleList(
             GRULayer(
                 hidden if i else config.embedding_dim,
                 hidden,
-                0 if i else config.latent_dim,
+                0 if i else windows.context,
                 generator,
             )
             for i in range(depth)
@@ -46,7 +55,14 @@ class Decoder(nn.Module):
         z = packing.sort(z)
         first, *others = self.grus
         initials = self.initial_states(z)
-        states, _ = first.from_tokens(packing, tokens, self.embedding.weight, z, initials[0])
+        states, _ = first.from_tokens(
+            packing,
+            tokens + self.embedding.num_embeddings * (packing.step % self.windows.places),
+            self.inputs(),
+            self.windows.contexts(z),
+            initials[0],
+            self.windows.stride,
+        )
         for layer, initial in zip(others, initials[1:], strict=True):
             states, _ = layer.from_inputs(packing, states, initial)
         return self.logits(states)
@@ -57,6 +73,13 @@ class Decoder(nn.Module):
         if self.output_bias is None:
             return outputs
         return torch.addmm(self.output_bias, outputs, self.embedding.weight.t())
+
+    def inputs(self) -> Tensor:
+        """What the first layer reads: each symbol's vector ``(v, e)``, for each place in a window
+        ``(places * v, e)``."""
+        if self.place is None:
+            return self.embedding.weight
+        return (self.place.weight[:, None] + self.embedding.weight).flatten(0, 1)
 
     @property
     def grus(self) -> list[GRULayer]:
@@ -78,14 +101,24 @@ class Writer:
     def __init__(self, decoder: Decoder, z: Tensor) -> None:
         self._decoder = decoder
         self._layers = decoder.grus
-        self._table = self._layers[0].gate_table(decoder.embedding.weight)
-        self._context = self._layers[0].context_gates(z)
+        self._tables = (
+            self._layers[0].gate_table(decoder.inputs()).split(decoder.embedding.num_embeddings)
+        )
+        self._contexts = decoder.windows.contexts(z)
+        self._step = 0
         self._biases = [layer.bias for layer in self._layers]
         self._states = [state.contiguous() for state in decoder.initial_states(z)]
 
     def write(self, tokens: Tensor) -> Tensor:
         """Take each row's next symbol ``(b,)`` and return logits ``(b, v)`` for the one after."""
-        gates = self._table.index_select(0, tokens).add_(self._context)
+        stride = self._decoder.windows.stride
+        if self._step % stride == 0:
+            # Beyond the longest molecule of the training data the last window goes on.
+            window = min(self._step // stride, len(self._contexts) - 1)
+            self._context = self._layers[0].context_gates(self._contexts[window])
+        table = self._tables[self._step % len(self._tables)]
+        self._step += 1
+        gates = table.index_select(0, tokens).add_(self._context)
         for i, layer in enumerate(self._layers):
             if i:
                 gates = multiply(self._states[i - 1], layer.weight_ih).add_(self._biases[i])
@@ -102,5 +135,6 @@ class Writer:
 
     def keep(self, rows: Tensor) -> None:
         """Go on with ``rows (k,)`` alone, in that order; a row may be named more than once."""
+        self._contexts = self._contexts.index_select(1, rows)
         self._context = self._context.index_select(0, rows)
         self._states = [state.index_select(0, rows) for state in self._states]

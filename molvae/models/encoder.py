@@ -1,4 +1,4 @@
-"""The encoder: a molecule's symbols to one feature vector."""
+"""The encoder: a molecule's symbols to features of the whole and of every place."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Encoder(nn.Module):
     """A GRU over the packed symbols, in both directions if the settings say so.
 
     Each direction ends at a true end of its row (the backward one starts at the row's last token);
-    the last layer's final states are the features.
+    the last layer's final states are the features of the molecule, its states those of each place.
     """
 
     def __init__(self, config: ModelConfig, vocab_size: int, generator: torch.Generator) -> None:
@@ -35,8 +35,11 @@ class Encoder(nn.Module):
             )
             inputs = self.features
 
-    def forward(self, packing: Packing, tokens: Tensor) -> Tensor:
-        """Features ``(b, features)`` in the original row order, for packed ``tokens (n,)``."""
+    def forward(
+        self, packing: Packing, tokens: Tensor, places: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        """Features ``(b, features)`` in the original row order, for packed ``tokens (n,)``; with
+        ``places`` also those of each packed place, ``(n, features)``, else None."""
         layers = cast(list[list[GRULayer]], list(self.layers))
         states: Tensor | None = None
         for depth, layer in enumerate(layers, start=1):
@@ -48,9 +51,9 @@ class Encoder(nn.Module):
                 else:
                     read = states[packing.mirror] if backward else states
                     output, final = gru.from_inputs(packing, read)
-                if depth < len(layers):
+                if places or depth < len(layers):
                     outputs.append(output[packing.mirror] if backward else output)
                 finals.append(final)
             if outputs:
                 states = torch.cat(outputs, 1)
-        return packing.restore(torch.cat(finals, 1))
+        return packing.restore(torch.cat(finals, 1)), states if places else None

@@ -31,13 +31,33 @@ class Prediction:
     std: Tensor
 
 
+class Stacked(nn.Module):
+    """``members`` linear maps side by side, ``(m, b, inputs)`` to ``(m, b, outputs)``."""
+
+    def __init__(
+        self, members: int, inputs: int, outputs: int, generator: torch.Generator, scale: float
+    ) -> None:
+        super().__init__()
+        maps = [linear(inputs, outputs, generator, scale) for _ in range(members)]
+        self.weight = nn.Parameter(torch.stack([one.weight.detach() for one in maps]))
+        self.bias = nn.Parameter(torch.stack([one.bias.detach() for one in maps]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Each member's map of its own rows, or of rows ``(b, inputs)`` that all share."""
+        if x.ndim == 2:
+            x = x.expand(len(self.weight), -1, -1)
+        return torch.baddbmm(self.bias[:, None], x, self.weight.mT)
+
+
 class PropertyHead(nn.Module):
-    """A multilayer perceptron over z with two outputs per property.
+    """A multilayer perceptron over z with two outputs per property, or an ensemble of them.
 
     Regression is a Gaussian whose mean and width both depend on z (Kendall & Gal 2017, eq. 5),
     over labels scaled to mean 0 and standard deviation 1; the scales are buffers, saved with the
     weights, and :class:`Prediction` is in the labels' own units. Classification is Bernoulli: the
-    first output is its logit, the second unused.
+    first output is its logit, the second unused. An ensemble answers with the mean of its members,
+    and with the variance of their mixture: their own variances and how far they disagree
+    (Lakshminarayanan et al. 2017, arXiv:1612.01474, section 2.4).
     """
 
     mean: Tensor
@@ -49,12 +69,13 @@ class PropertyHead(nn.Module):
         self.names = tuple(target.name for target in config.targets)
         self.kinds = tuple(target.kind for target in config.targets)
         self.min_std = config.min_std
+        self.members = config.members
         sizes = (latent_dim, *config.hidden)
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(sizes):
-            layers += [linear(inputs, outputs, generator), nn.SiLU()]
+            layers += [self._map(inputs, outputs, generator), nn.SiLU()]
         # Small at first: the head starts from "the mean, give or take one standard deviation".
-        layers.append(linear(sizes[-1], 2 * len(self.names), generator, scale=0.1))
+        layers.append(self._map(sizes[-1], 2 * len(self.names), generator, 0.1))
         self.layers = nn.Sequential(*layers)
         self.register_buffer("mean", torch.zeros(len(self.names)))
         self.register_buffer("scale", torch.ones(len(self.names)))
@@ -89,7 +110,10 @@ class PropertyHead(nn.Module):
             self.scale[i] = std if std > 1e-12 * (1 + abs(float(self.mean[i]))) else 1.0
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """``(n, p)`` each: scaled mean or logit, and the scaled log-variance."""
+        """``(n, p)`` each: scaled mean or logit, and the scaled log-variance.
+
+        Of an ensemble ``(m, n, p)``; its members may each have latents of their own, ``(m, n, d)``.
+        """
         outputs = self.layers(z)
         outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
         first, second = outputs.chunk(2, dim=-1)
@@ -99,26 +123,67 @@ class PropertyHead(nn.Module):
         """-log p(y|z) in nats per molecule and property ``(b, p)``, 0 where the label is missing.
 
         For ``z (b, d)`` and ``labels (b, p)`` in their own units; regression densities are those
-        of the scaled labels, so that properties of different units weigh alike.
+        of the scaled labels, so that properties of different units weigh alike. Of an ensemble, the
+        average over its members, each of which learns by itself.
         """
+        nats = self.member_nats(z, labels)
+        return nats if nats.ndim == 2 else nats.mean(0)
+
+    def member_nats(self, z: Tensor, labels: Tensor) -> Tensor:
+        """:meth:`negative_log_likelihood` by member, ``(m, b, p)``; of one head ``(b, p)``."""
         first, log_var = self(z)
         known = ~labels.isnan()
         y = torch.where(known, labels, self.mean).to(first.dtype)
         y = (y - self.mean) / self.scale  # class labels have mean 0 and scale 1
         gaussian = 0.5 * ((y - first).square() * (-log_var).exp() + log_var + math.log(2 * math.pi))
         bernoulli = functional.binary_cross_entropy_with_logits(
-            first, y.clamp(0, 1), reduction="none"
+            first, y.clamp(0, 1).expand_as(first), reduction="none"
         )
         return torch.where(self.is_class, bernoulli, gaussian) * known
 
     def predict(self, z: Tensor) -> Prediction:
         """The properties of ``z (n, d)`` in the labels' units."""
         first, log_var = self(z)
-        probability = first.sigmoid()
-        values = torch.where(self.is_class, probability, first * self.scale + self.mean)
-        std = torch.where(
-            self.is_class,
-            (probability * (1 - probability)).sqrt(),
-            (0.5 * log_var).exp() * self.scale,
+        value = torch.where(self.is_class, first.sigmoid(), first)
+        variance = log_var.exp()
+        if self.members > 1:
+            variance = variance.mean(0) + value.var(0, correction=0)
+            value = value.mean(0)
+        coin = (value * (1 - value)).clamp(min=0)
+        return Prediction(
+            self.names,
+            self.kinds,
+            values=torch.where(self.is_class, value, value * self.scale + self.mean),
+            std=torch.where(self.is_class, coin, variance).sqrt() * self.scale,
         )
-        return Prediction(self.names, self.kinds, values, std)
+
+    @torch.no_grad()
+    def fold_inputs(self, centre: Tensor, spread: Tensor) -> None:
+        """Take z from now on where ``(z - centre) / spread`` was taken; ``(d,)`` each."""
+        first = self.layers[0]
+        weight, bias = first.weight, first.bias
+        assert isinstance(weight, Tensor)
+        assert isinstance(bias, Tensor)
+        weight /= spread
+        bias -= weight @ centre
+
+    @torch.no_grad()
+    def widen(self, factors: Tensor) -> None:
+        """Multiply every member's own standard deviations by ``factors (p,)``, and divide the
+        logits of classes by them."""
+        last = self.layers[-1]
+        weight, bias = last.weight, last.bias
+        assert isinstance(weight, Tensor)
+        assert isinstance(bias, Tensor)
+        targets = len(self.names)
+        share = torch.where(self.is_class, 1 / factors, 1.0)
+        weight[..., :targets, :] *= share[:, None]
+        bias[..., :targets] *= share
+        bias[..., targets:] += torch.where(self.is_class, 0.0, 2 * factors.log())
+
+    def _map(
+        self, inputs: int, outputs: int, generator: torch.Generator, scale: float = 1.0
+    ) -> nn.Module:
+        if self.members == 1:
+            return linear(inputs, outputs, generator, scale)
+        return Stacked(self.members, inputs, outputs, generator, scale)

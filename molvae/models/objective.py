@@ -32,12 +32,18 @@ class ObjectiveConfig(Record):
     that many, its KL averaged over the batch before the hinge; "molecule": each molecule has that
     many over all dimensions together, and the model may spend them where it likes.
 
+    ``structure_weight`` is how much the symbols count that close rings and open branches, beside 1
+    for atoms: a wrong one of these makes another molecule, a wrong atom a relative of it. z then
+    keeps them further apart, and what a small step in z changes first is an atom. For as long as
+    the encoder learns; see :meth:`~molvae.models.vae.SequenceVAE.freeze_space`.
+
     >>> ObjectiveConfig(kl_weight=0.1, free_bits=0.05).free_bits_per
     'dimension'
     """
 
     kl_weight: NonNegative = 1.0
     property_weight: NonNegative = 1.0
+    structure_weight: NonNegative = 1.0
     free_bits: NonNegative = 0.0
     free_bits_per: Literal["dimension", "molecule"] = "dimension"
 

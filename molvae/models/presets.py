@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from molvae.base.errors import ConfigError
-from molvae.models.config import ModelConfig
+from molvae.models.config import ModelConfig, PriorConfig
 
 PRESETS: dict[str, ModelConfig] = {
     # For tests: trains in seconds.
@@ -11,6 +11,16 @@ PRESETS: dict[str, ModelConfig] = {
     # For a demonstration on a laptop's CPU.
     "small": ModelConfig(encoder_hidden=128, latent_dim=64, decoder_hidden=384),
     "default": ModelConfig(),
+    # The shipped `druglike`: six latent dimensions for every two symbols and 32 for the molecule.
+    "local": ModelConfig(
+        encoder_hidden=128,
+        latent_dim=32,
+        window=2,
+        window_dim=6,
+        min_std=0.1,
+        forget=0.4,
+        prior=PriorConfig(kind="blank"),
+    ),
     # The sizes of MOSES' VAE (Polykovskiy et al. 2020).
     "moses": ModelConfig(
         embedding_dim=32,

@@ -3,8 +3,8 @@
 Both paths hold the same parameters in the same meaning as :class:`torch.nn.GRU`, so weights move
 freely between devices. What is special to molvae: the input of the first layer is a symbol, so on
 the CPU its input product is a gather from a table computed once per batch (the *gate table*); and
-a context vector per row (the latent z) enters through one projection added to the input gates of
-every step instead of being concatenated to each step's input.
+a context vector per row (the latent z, or the part of it that belongs to a few steps) enters
+through one projection added to the input gates instead of being concatenated to each input.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from molvae.models.bptt import gru_from_inputs, gru_from_tokens
 from molvae.models.packing import Packing
+
+EVERY_STEP = 1 << 30
+"""A stride longer than any molecule: one context for all steps."""
 
 
 class GRULayer(nn.Module):
@@ -51,11 +54,12 @@ class GRULayer(nn.Module):
         embedding: Tensor,
         context: Tensor | None = None,
         initial: Tensor | None = None,
+        stride: int = EVERY_STEP,
     ) -> tuple[Tensor, Tensor]:
         """States ``(n, h)`` and final states ``(b, h)`` for packed symbols.
 
-        ``tokens (n,)`` index ``embedding (v, inputs)``; ``context (b, context)``;
-        ``initial (b, h)``, zeros if None.
+        ``tokens (n,)`` index ``embedding (v, inputs)``; ``context (k, b, context)``, one for each
+        ``stride`` steps; ``initial (b, h)``, zeros if None.
         """
         if tokens.device.type == "cpu":
             gates = None if context is None else self.context_gates(context)
@@ -67,8 +71,9 @@ class GRULayer(nn.Module):
                 initial,
                 self.weight_hh,
                 self.bias_hn,
+                stride,
             )
-        return self.fused_from_tokens(packing, tokens, embedding, context, initial)
+        return self.fused_from_tokens(packing, tokens, embedding, context, initial, stride)
 
     def fused_from_tokens(
         self,
@@ -77,13 +82,14 @@ class GRULayer(nn.Module):
         embedding: Tensor,
         context: Tensor | None = None,
         initial: Tensor | None = None,
+        stride: int = EVERY_STEP,
     ) -> tuple[Tensor, Tensor]:
         """:meth:`from_tokens` by torch's fused GRU, the fast way on other devices than the CPU."""
         inputs = embedding.index_select(0, tokens)
         weight: Tensor = self.weight_ih
         if context is not None and self.weight_context is not None:
             # A fused GRU takes no precomputed gates, but W_ih x + W_z z is [W_ih W_z] [x; z].
-            inputs = torch.cat([inputs, context.index_select(0, packing.place)], 1)
+            inputs = torch.cat([inputs, context[packing.step // stride, packing.place]], 1)
             weight = torch.cat([weight, self.weight_context], 1)
         return self._fused(packing, inputs, weight, initial)
 
@@ -116,7 +122,7 @@ class GRULayer(nn.Module):
         return torch.addmm(self.bias, embedding, self.weight_ih.t())
 
     def context_gates(self, context: Tensor) -> Tensor:
-        """What ``context (b, c)`` adds to every step's input gates, ``(b, 3h)``."""
+        """What ``context (..., c)`` adds to the input gates, ``(..., 3h)``."""
         if self.weight_context is None:
             raise ValueError("this layer was built without a context")
         return context @ self.weight_context.t()

@@ -96,16 +96,16 @@ def generate(
 
     >>> from molvae.models.presets import preset
     >>> model = SequenceVAE(preset("tiny"), vocab_size=12, max_length=20)
-    >>> z = model.prior.sample(3, torch.Generator().manual_seed(0))
+    >>> z = model.sample_prior(3, torch.Generator().manual_seed(0))
     >>> written = generate(model, z, seed=1)
     >>> len(written), int(written.lengths.max()) <= 20
     (3, True)
     """
     options = options or SamplingOptions()
-    if z.ndim != 2 or z.shape[1] != model.prior.dim:
+    if z.ndim != 2 or z.shape[1] != model.latent_dim:
         raise InputError(
             f"z has shape {tuple(z.shape)}, but this model's latent vectors need "
-            f"(n, {model.prior.dim})"
+            f"(n, {model.latent_dim})"
         )
     z = z.to(model.device, model.decoder.embedding.weight.dtype)
     steps = options.max_length or model.max_length

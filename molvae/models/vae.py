@@ -17,7 +17,8 @@ from molvae.models.heads import Prediction, PropertyHead
 from molvae.models.objective import ObjectiveConfig, Term, Terms, kl_term
 from molvae.models.packing import Packing
 from molvae.models.parts import normal, uniform
-from molvae.models.prior import StandardNormal
+from molvae.models.prior import make_prior
+from molvae.models.windows import Windows, forget
 
 
 class SequenceVAE(nn.Module):
@@ -59,14 +60,21 @@ class SequenceVAE(nn.Module):
         self.pad_id, self.start_id, self.end_id = pad_id, start_id, end_id
         generator = torch.Generator().manual_seed(seed)
         self.encoder = Encoder(config, vocab_size, generator)
+        self.frozen = False
+        self.windows = Windows.of(max_length, config.window, config.window_dim, config.latent_dim)
         self.bottleneck = GaussianBottleneck(
-            self.encoder.features, config.latent_dim, config.min_std, generator
+            self.encoder.features, self.windows, config.min_std, generator
         )
-        self.prior = StandardNormal(config.latent_dim)
-        self.decoder = Decoder(config, vocab_size, generator)
+        self.prior = make_prior(config.prior, self.windows)
+        self.decoder = Decoder(config, vocab_size, self.windows, generator)
         self.head = (
-            None if config.head is None else PropertyHead(config.latent_dim, config.head, generator)
+            None if config.head is None else PropertyHead(self.latent_dim, config.head, generator)
         )
+
+    @property
+    def latent_dim(self) -> int:
+        """The length of z, the windows' parts included."""
+        return self.windows.dim
 
     @property
     def device(self) -> torch.device:
@@ -111,22 +119,26 @@ class SequenceVAE(nn.Module):
     ) -> Terms:
         """The objective's terms on a batch: reconstruction, kl, and property with labels and head.
 
-        All randomness (noise of z, token dropout) is drawn from ``generator``. ``kl_weight``
-        replaces the objective's at this step of a schedule. Diagnostics: ``nats_per_token`` and
-        ``token_accuracy``.
+        All randomness (noise of z, what is forgotten, token dropout) is drawn from ``generator``.
+        ``kl_weight`` replaces the objective's at this step of a schedule. Diagnostics:
+        ``nats_per_token`` and ``token_accuracy``.
         """
         packing = self._packing(batch.lengths)
         symbols = packing.pack(batch.tokens[:, 1:])
         posterior = self._posterior(packing, symbols)
         z = posterior.sample(normal(tuple(posterior.mean.shape), generator, posterior.mean))
 
+        known = z
+        if self.training and self.config.forget:
+            share, everything = self.config.forget, self.config.forget_all
+            known = forget(z, self.windows, share, everything, generator)
         seen = self._blank(packing, packing.pack(batch.tokens), generator)
-        nats, correct = self._token_nats(packing, seen, symbols, z)
-        reconstruction = nats.sum() / len(batch)
+        nats, correct = self._token_nats(packing, seen, symbols, known)
+        reconstruction = self._weighted(nats, packing, batch, objective).sum() / len(batch)
 
         weight = objective.kl_weight if kl_weight is None else kl_weight
         terms = {
-            "reconstruction": Term(reconstruction.detach(), reconstruction, 1.0),
+            "reconstruction": Term(nats.detach().sum() / len(batch), reconstruction, 1.0),
             "kl": kl_term(posterior.kl(), objective, weight),
         }
         if self.head is not None and batch.labels is not None:
@@ -139,6 +151,19 @@ class SequenceVAE(nn.Module):
             {"nats_per_token": nats.detach().mean(), "token_accuracy": correct.float().mean()},
         )
 
+    def freeze_space(self) -> None:
+        """From here on the encoder stays as it is, and with it what every z means: only the decoder
+        and the head go on learning."""
+        if not self.frozen:
+            self.frozen = True
+            for part in (self.encoder, self.bottleneck):
+                part.requires_grad_(False)
+
+    @torch.inference_mode()
+    def sample_prior(self, n: int, generator: torch.Generator) -> Tensor:
+        """``n`` latents ``(n, d)`` from the model's prior, on the generator's device."""
+        return self.prior.sample(n, generator, self.encode)
+
     def predict(self, z: Tensor) -> Prediction:
         """The properties of ``z (n, d)``; raises :class:`InputError` without a property head."""
         if self.head is None:
@@ -150,11 +175,22 @@ class SequenceVAE(nn.Module):
         if self.head is not None:
             self.head.fit_scaling(labels)
 
+    def _weighted(
+        self, nats: Tensor, packing: Packing, batch: Batch, objective: ObjectiveConfig
+    ) -> Tensor:
+        """Each symbol's nats with its weight, which is 1 on average."""
+        if objective.structure_weight == 1 or batch.structural is None or self.frozen:
+            return nats
+        structural = packing.pack(batch.structural[:, 1:])
+        weights = torch.where(structural, objective.structure_weight, 1.0)
+        return nats * (weights / weights.mean())
+
     def _packing(self, lengths: Tensor) -> Packing:
         return Packing.of(lengths - 1, self.device)
 
     def _posterior(self, packing: Packing, symbols: Tensor) -> Posterior:
-        posterior: Posterior = self.bottleneck(self.encoder(packing, symbols))
+        features, places = self.encoder(packing, symbols, self.windows.count > 0)
+        posterior: Posterior = self.bottleneck(packing, features, places)
         return posterior
 
     def _blank(self, packing: Packing, tokens: Tensor, generator: torch.Generator) -> Tensor:

@@ -80,13 +80,15 @@ class Molecules:
 
     ``tokens`` (flat, as in the corpus, usually memory-mapped), ``offsets (n + 1,)``, ``labels
     (n, p)`` float32 with NaN where missing, and ``ids (corpus vocabulary,)``: the model's id of
-    every symbol of the corpus.
+    every symbol of the corpus. ``digits (model vocabulary,)``: how many index symbols follow each
+    symbol, 0 for atoms; with it, batches say which symbols are structural.
     """
 
     tokens: np.ndarray
     offsets: np.ndarray
     labels: np.ndarray
     ids: np.ndarray
+    digits: np.ndarray | None = None
     pad_id: int = 0
     start_id: int = 1
     end_id: int = 2
@@ -111,7 +113,20 @@ class Molecules:
             tokens=torch.from_numpy(tokens),
             lengths=torch.from_numpy(lengths + 2),
             labels=torch.from_numpy(self.labels[rows]),
+            structural=self._structural(tokens),
         )
+
+    def _structural(self, tokens: np.ndarray) -> torch.Tensor | None:
+        """Which of ``tokens (b, t)`` are rings, branches and their index symbols."""
+        if self.digits is None:
+            return None
+        digits = self.digits[tokens]
+        structural = digits > 0
+        left = np.zeros(len(tokens), np.int64)  # index symbols still to come
+        for step in range(tokens.shape[1]):
+            structural[:, step] |= left > 0
+            left = np.where(left > 0, left - 1, digits[:, step])
+        return torch.from_numpy(structural)
 
 
 def parts(rows: np.ndarray, count: int) -> list[np.ndarray]:

@@ -21,8 +21,9 @@ from molvae.base.files import atomic_directory, read_json, write_json
 from molvae.chem.tokenizer import Tokenizer
 from molvae.models.vae import SequenceVAE
 from molvae.training.config import TrainConfig
+from molvae.training.shipped import model_path
 from molvae.training.tensorfile import read_tensors, write_tensors
-from molvae.training.weights import get_weights, set_weights
+from molvae.training.weights import get_weights, halved, set_weights
 
 FORMAT = 1
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
@@ -45,10 +46,15 @@ def save_model(
     tokenizer: Tokenizer,
     config: TrainConfig | None = None,
     provenance: Mapping[str, Any] | None = None,
+    *,
+    half: bool = False,
+    history: bytes | None = None,
 ) -> None:
     """Write a model directory; an existing model at ``path`` is replaced as a whole.
 
     ``config`` are the settings it was trained with; their model section is taken from the model.
+    ``half`` stores the weights as :func:`~molvae.training.weights.halved`; ``history`` is the
+    content of its history file, if it is to have one.
     Raises :class:`FileError` where the file system refuses or ``path`` holds something else.
     """
     target = Path(path)
@@ -57,8 +63,10 @@ def save_model(
     with atomic_directory(target) as directory:
         settings = (config or TrainConfig()).model_copy(update={"model": model.config})
         write_settings(directory, tokenizer, settings)
-        write_weights(directory, model)
+        write_weights(directory, model, half=half)
         write_json(directory / PROVENANCE, dict(provenance or {}))
+        if history is not None:
+            (directory / HISTORY).write_bytes(history)
 
 
 def write_settings(directory: Path, tokenizer: Tokenizer, config: TrainConfig) -> None:
@@ -67,19 +75,20 @@ def write_settings(directory: Path, tokenizer: Tokenizer, config: TrainConfig) -
     tokenizer.save(directory / TOKENIZER)
 
 
-def write_weights(directory: Path, model: SequenceVAE) -> None:
+def write_weights(directory: Path, model: SequenceVAE, *, half: bool = False) -> None:
     """Write the weights beside the settings they belong to, with the checksums of both."""
     texts = {name: _sha256(directory / name) for name in (CONFIG, TOKENIZER)}
-    write_tensors(directory / WEIGHTS, get_weights(model), texts)
+    weights = get_weights(model)
+    write_tensors(directory / WEIGHTS, halved(weights) if half else weights, texts)
 
 
 def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Loaded:
-    """Open a model directory.
+    """Open a model directory, or a shipped model by its name.
 
-    Raises :class:`ModelError` where it is missing, incomplete, truncated, changed, of a newer
-    format, or a pickle in disguise.
+    Weights stored in half precision come back as float32. Raises :class:`ModelError` where it is
+    missing, incomplete, truncated, changed, of a newer format, or a pickle in disguise.
     """
-    directory = Path(path)
+    directory = model_path(path)
     config = read_config(directory)
     try:
         tokenizer = Tokenizer.load(directory / TOKENIZER)

@@ -80,7 +80,7 @@ def posteriors(
     model: SequenceVAE, molecules: Molecules, rows: np.ndarray, fabric: Fabric, batch_size: int
 ) -> tuple[Tensor, Tensor]:
     """Mean and log-variance of q(z|x), ``(n, d)`` each, for the molecules ``rows (n,)``."""
-    width = model.config.latent_dim
+    width = model.latent_dim
     mean = torch.empty(len(rows), width, device=fabric.device)
     log_var = torch.empty_like(mean)
     places = np.arange(len(rows))

@@ -20,16 +20,16 @@ from molvae.training.run import is_unfinished
 class TrainJob(TrainConfig):
     """A :class:`TrainConfig` with its corpus, its output, and where it starts.
 
-    ``from`` is a model to fine-tune; ``head_only`` learns nothing but its property head.
-    ``preset`` names the sizes that the model section then changes. A run that is resumed needs
-    no more than ``output`` and ``resume``.
+    ``from`` is a model to fine-tune, by its directory or its shipped name; ``head_only`` learns
+    nothing but its property head. ``preset`` names the sizes that the model section then changes.
+    A run that is resumed needs no more than ``output`` and ``resume``.
     """
 
     model_config = ConfigDict(populate_by_name=True)
 
     corpus: Path | None = None
     output: Path | None = None
-    start: Path | None = Field(default=None, alias="from")
+    start: str | None = Field(default=None, alias="from")
     resume: bool = False
     head_only: bool = False
     preset: str | None = None

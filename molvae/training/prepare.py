@@ -24,7 +24,7 @@ from molvae.training.vocabulary import (
 )
 from molvae.training.weights import get_weights, set_weights
 
-ADJUSTABLE = frozenset({"head", "token_dropout", "min_std"})
+ADJUSTABLE = frozenset({"head", "token_dropout", "min_std", "forget", "forget_all", "prior"})
 """What fine-tuning may change about a model; all else is fixed by its weights."""
 
 
@@ -45,9 +45,12 @@ def prepare(
     config: TrainConfig,
     start: Loaded | None = None,
     tokenizer: Tokenizer | None = None,
+    *,
+    frozen: bool = False,
 ) -> Prepared:
     """Resolve the settings against the corpus and make the model: new, or from ``start``.
 
+    ``frozen``: nothing but the head will change, so a prior fitted to the space still holds.
     ``tokenizer`` is the model's where it is settled already: that of ``start``, or of a run that is
     resumed; a new model takes that of the corpus.
     """
@@ -57,6 +60,10 @@ def prepare(
     else:
         vocabulary = match_vocabulary(corpus, tokenizer, config.data.new_symbols)
     sizes = _sizes_of_start(config.model, start.model.config) if start else config.model
+    same_space = frozen and vocabulary.tokenizer == tokenizer
+    if sizes.prior.kind == "exemplars" and not same_space:
+        # What it was fitted to is no longer what the model writes like.
+        sizes = sizes.replace(prior={"kind": "blank" if sizes.forget else "normal"})
     head = resolve_head(corpus, config.data.labels, sizes.head)
     config = config.model_copy(update={"model": sizes.model_copy(update={"head": head})})
     molecules = molecules_of(corpus, vocabulary, head)
@@ -82,6 +89,7 @@ def molecules_of(corpus: Corpus, vocabulary: Vocabulary, head: HeadConfig | None
         offsets=np.asarray(corpus.offsets),
         labels=np.asarray(corpus.labels)[:, columns].astype(np.float32, copy=False),
         ids=vocabulary.ids,
+        digits=vocabulary.tokenizer.digits,
         pad_id=vocabulary.tokenizer.pad_id,
         start_id=vocabulary.tokenizer.start_id,
         end_id=vocabulary.tokenizer.end_id,
@@ -115,9 +123,14 @@ def adopt(start: Loaded, model: SequenceVAE, tokenizer: Tokenizer, *, keep_head:
 
     Without ``keep_head`` the head of ``model``, if it has one, stays as it is.
     """
-    weights = get_weights(start.model)
+    own = get_weights(model)
+    weights = {
+        name: value
+        for name, value in get_weights(start.model).items()
+        if name in own or not name.startswith("prior.")
+    }
     if not keep_head:
-        heads = {k: v for k, v in get_weights(model).items() if k.startswith("head.")}
+        heads = {k: v for k, v in own.items() if k.startswith("head.")}
         weights = {k: v for k, v in weights.items() if not k.startswith("head.")} | heads
     if tokenizer.vocab_size != start.tokenizer.vocab_size:
         weights = extend_rows(weights, model, start.tokenizer, tokenizer)
@@ -126,6 +139,10 @@ def adopt(start: Loaded, model: SequenceVAE, tokenizer: Tokenizer, *, keep_head:
 
 def _sizes_of_start(wanted: ModelConfig, start: ModelConfig) -> ModelConfig:
     changes = {name: getattr(wanted, name) for name in wanted.model_fields_set}
+    if wanted.prior.kind == "exemplars" and wanted.prior != start.prior:
+        raise ConfigError(
+            "model.prior is exemplars, which training cannot make: molvae models prior"
+        )
     for name, value in changes.items():
         if name not in ADJUSTABLE and value != getattr(start, name):
             raise ConfigError(

@@ -21,7 +21,9 @@ class ScheduleConfig(Record):
     ``kl`` is the way in which the KL weight rises to its target. ``kl_delay`` is the fraction of
     the run for which it stays at the start of its rise; ``kl_rise`` the fraction of the run that
     the rise takes, or the fraction of each of the ``kl_cycles`` cycles. The learning rate rises
-    over ``warmup_steps`` steps and decays to ``final_rate`` times its peak.
+    over ``warmup_steps`` steps and decays to ``final_rate`` times its peak. The encoder learns for
+    the fraction ``encoder`` of the run and then rests: the latent space stays as it is, and the
+    rest of the run goes into writing from it.
     """
 
     kl: Literal["constant", "linear", "sigmoid", "cyclical"] = "linear"
@@ -31,6 +33,7 @@ class ScheduleConfig(Record):
     warmup_steps: int = Field(default=100, ge=0)
     decay: Literal["constant", "cosine"] = "cosine"
     final_rate: float = Field(default=0.02, ge=0, le=1)
+    encoder: float = Field(default=1.0, ge=0, le=1)
 
 
 def kl_weight(schedule: ScheduleConfig, target: float, fraction: float) -> float:

@@ -95,6 +95,8 @@ class Trainer:
         fraction = self.fraction()
         weight = kl_weight(config.schedule, config.objective.kl_weight, fraction)
         rate = learning_rate(config.schedule, config.optimiser.learning_rate, state.step, fraction)
+        if fraction >= config.schedule.encoder:
+            self.model.freeze_space()
         rows = self.plan.rows(state.step)
         dealt = parts(rows, self.parts)
         values = torch.zeros(len(self.names) - 1, device=device)

@@ -35,3 +35,22 @@ def set_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
             raise KeyError(f"weight {name!r} has the shape {found}, not {wanted}")
     for name, value in own.items():
         value.copy_(weights[name])
+
+
+def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``weights`` as they are stored in half the space: matrices as float16, all else unchanged.
+
+    Vectors (biases, the scales of labels) weigh next to nothing and keep their precision, whole
+    numbers are what they are, and a matrix with a value beyond float16's range stays as it is.
+    :func:`set_weights` widens them again.
+
+    >>> {name: w.dtype for name, w in halved(get_weights(nn.Linear(2, 1))).items()}
+    {'weight': torch.float16, 'bias': torch.float32}
+    """
+    most = torch.finfo(torch.float16).max
+    return {
+        name: value.half()
+        if value.is_floating_point() and value.ndim > 1 and bool((value.abs() <= most).all())
+        else value
+        for name, value in weights.items()
+    }

@@ -22,8 +22,9 @@ from pathlib import Path
 from _turns import bench_directory
 
 PEER = "molsets==0.3.1"
-SHARED = ("torch", "numpy", "pandas", "rdkit", "matplotlib")
-"""What its VAE imports, in the versions of this environment: the same libraries on both sides."""
+SHARED = ("torch", "numpy", "pandas", "rdkit", "matplotlib", "scipy", "fcd_torch")
+"""What its VAE and its metrics import, in the versions of this environment: the same on both
+sides."""
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from molvae.chem.selfies.constraints import Constraints
 from molvae.chem.selfies.decoder import Decoder
 from molvae.chem.selfies.encoder import Encoder
 from molvae.chem.selfies.errors import CodecError, UnknownSymbolError
-from molvae.chem.selfies.symbols import robust_alphabet, split_selfies
+from molvae.chem.selfies.symbols import digits_of, robust_alphabet, split_selfies
 
 __all__ = [
     "Codec",
@@ -18,6 +18,7 @@ __all__ = [
     "Decoder",
     "Encoder",
     "UnknownSymbolError",
+    "digits_of",
     "robust_alphabet",
     "selfies_to_smiles",
     "smiles_to_selfies",

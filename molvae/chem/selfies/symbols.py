@@ -41,6 +41,16 @@ _ORDER = {"": 1, "=": 2, "#": 3}
 _SPLIT = re.compile(r"\[[^\[\]]*\]|\.")
 
 
+def digits_of(symbol: str) -> int:
+    """How many index symbols follow ``symbol``: 0 but for rings and branches.
+
+    >>> digits_of("[=Branch2]"), digits_of("[C]")
+    (2, 0)
+    """
+    match = _BRANCH.fullmatch(symbol) or _RING.fullmatch(symbol)
+    return int(match["digits"]) if match else 0
+
+
 class Kind(IntEnum):
     """What a symbol asks the decoder to do."""
 
@@ -68,6 +78,46 @@ class Symbol:
     stereo: tuple[str, str] = ("", "")
     capacity: int = 0
     digits: int = 0
+
+
+@dataclass(frozen=True)
+class AtomParts:
+    """What an atom's symbol says of the atom; ``bare`` where SMILES needs no brackets for it.
+
+    ``direction`` is that of a single bond before it ("", "/" or "\\"), ``chirality`` "", "@" or
+    "@@". A bare atom takes whatever hydrogens its bonds leave, so its ``hydrogens`` mean nothing.
+    """
+
+    element: str
+    charge: int
+    hydrogens: int
+    isotope: int
+    chirality: str
+    order: int
+    direction: str
+    bare: bool
+
+
+def atom_of_symbol(symbol: str) -> AtomParts | None:
+    """The parts of an atom's symbol, None for any other text.
+
+    >>> atom_of_symbol("[=N+1]").order, atom_of_symbol("[Ring1]")
+    (2, None)
+    """
+    match = _ATOM.fullmatch(symbol)
+    if match is None or match["element"] not in ELEMENTS:
+        return None
+    bond = match["bond"]
+    return AtomParts(
+        element=match["element"],
+        charge=int(match["charge"] or 0),
+        hydrogens=int(match["hydrogens"] or 0),
+        isotope=int(match["isotope"] or 0),
+        chirality=match["chirality"],
+        order=_ORDER.get(bond, 1),
+        direction=bond if bond in ("/", "\\") else "",
+        bare=match["body"] in ORGANIC,
+    )
 
 
 def read_symbol(symbol: str, constraints: Constraints) -> Symbol:

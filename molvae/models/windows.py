@@ -1,0 +1,135 @@
+"""Local latents: a part of z for every few symbols of the molecule.
+
+One vector for a whole molecule must squeeze every symbol through the encoder's last state, and a
+step in any direction changes all of the molecule at once. Here z has one short vector for each
+*window* of consecutive symbols, read from the encoder's states in that window and seen by the
+decoder while it writes there, so that a change of a few numbers is a change of a few symbols. z
+stays one flat vector: the windows' vectors one after the other, then the global part, if any.
+
+A window whose vector is zero is *forgotten*: the decoder, trained with windows forgotten at random
+(:func:`forget`), fills it in from what is left of z and from what it has written. With all of z
+zero it writes as a language model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from molvae.models.packing import Packing
+from molvae.models.parts import linear, uniform
+from molvae.models.recurrence import EVERY_STEP
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How ``count`` windows of ``size`` symbols lie in a z of ``dim = count * width + rest``.
+
+    >>> Windows(count=2, size=3, width=4, rest=1).dim
+    9
+    """
+
+    count: int
+    size: int
+    width: int
+    rest: int
+
+    @classmethod
+    def of(cls, max_length: int, size: int, width: int, rest: int) -> Windows:
+        """Enough windows for ``max_length`` symbols and the end; none for ``size`` 0.
+
+        >>> Windows.of(max_length=6, size=3, width=4, rest=0).count
+        3
+        """
+        return cls(-(-(max_length + 1) // size) if size else 0, size, width, rest)
+
+    @property
+    def dim(self) -> int:
+        """The length of z."""
+        return self.count * self.width + self.rest
+
+    @property
+    def stride(self) -> int:
+        """How many steps see the same part of z."""
+        return self.size if self.count else EVERY_STEP
+
+    @property
+    def places(self) -> int:
+        """The number of places in a window; 1 without windows."""
+        return self.size if self.count else 1
+
+    @property
+    def context(self) -> int:
+        """How many numbers of z a step of the decoder sees."""
+        return self.rest + 3 * self.width * bool(self.count)
+
+    def contexts(self, z: Tensor) -> Tensor:
+        """What each window's steps see of ``z (b, d)``, ``(count, b, context)``: its vector, its
+        two neighbours', and the global part; without windows all of z, ``(1, b, d)``."""
+        if not self.count:
+            return z[None]
+        padded = nn.functional.pad(self.local(z), (0, 0, 1, 1))
+        parts = [padded[:, i : i + self.count] for i in range(3)]
+        parts.append(z[:, None, self.count * self.width :].expand(-1, self.count, -1))
+        return torch.cat(parts, -1).transpose(0, 1)
+
+    def local(self, z: Tensor) -> Tensor:
+        """The windows' vectors ``(b, count, width)`` of ``z (b, d)``."""
+        return z[:, : self.count * self.width].reshape(-1, self.count, self.width)
+
+    def begun(self, symbols: Tensor) -> Tensor:
+        """Which windows molecules of so many ``symbols (b,)`` reach into, the end included.
+
+        >>> Windows(count=3, size=2, width=1, rest=0).begun(torch.tensor([1, 2]))
+        tensor([[ True, False, False],
+                [ True,  True, False]])
+        """
+        first = torch.arange(self.count, device=symbols.device) * self.size
+        return first <= symbols[:, None]
+
+    def mask(self, keep: Tensor, rest: Tensor) -> Tensor:
+        """``(b, d)`` ones and zeros from ``keep (b, count)`` and ``rest (b,)``."""
+        return torch.cat(
+            [
+                keep.repeat_interleave(self.width, 1),
+                rest[:, None].expand(-1, self.rest),
+            ],
+            1,
+        )
+
+
+class WindowReader(nn.Module):
+    """The encoder's states in each window to what the bottleneck makes of it, two numbers per
+    latent dimension."""
+
+    def __init__(self, windows: Windows, features: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.windows = windows
+        self.project = linear(windows.size * features, 2 * windows.width, generator)
+
+    def forward(self, packing: Packing, states: Tensor) -> tuple[Tensor, Tensor]:
+        """Two halves ``(b, count * width)`` for packed ``states (n, features)``."""
+        windows = self.windows
+        padded = packing.unpack(states)
+        missing = windows.count * windows.size - padded.shape[1]
+        padded = nn.functional.pad(padded, (0, 0, 0, missing))
+        both = self.project(padded.view(len(padded), windows.count, -1))
+        first, second = both.chunk(2, dim=-1)
+        return first.flatten(1), second.flatten(1)
+
+
+def forget(
+    z: Tensor, windows: Windows, share: float, everything: float, generator: torch.Generator
+) -> Tensor:
+    """``z (b, d)`` with windows, and the global part, set to zero at random.
+
+    A ``share`` of the molecules forgets; of these a share of ``everything`` loses all of z, the
+    others each part at a rate of the molecule's own, drawn evenly from 0 to 1.
+    """
+    rates = uniform((4, len(z)), generator, z.device)
+    rate = torch.where(rates[1] < everything, 1.0, rates[0])
+    rate = torch.where(rates[2] < share, rate, 0.0)
+    keep = uniform((len(z), windows.count), generator, z.device) >= rate[:, None]
+    return z * windows.mask(keep, rates[3] >= rate)

@@ -1,0 +1,90 @@
+"""Giving a trained model another prior: where its sampling starts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from molvae.base.errors import ConfigError, InputError
+from molvae.base.seeds import derive_seed
+from molvae.datasets.corpus import Corpus
+from molvae.models.config import PriorConfig
+from molvae.training.checkpoint import Loaded, build_model, load_model, save_model
+from molvae.training.run import now
+from molvae.training.vocabulary import match_vocabulary
+from molvae.training.weights import get_weights, set_weights
+
+EXEMPLARS = 100_000
+"""Molecules that an exemplar prior stores, unless the settings give a number."""
+
+
+def with_prior(
+    start: str | os.PathLike[str] | Loaded,
+    config: PriorConfig,
+    corpus: Corpus | None = None,
+    *,
+    exemplars: int = EXEMPLARS,
+    seed: int = 0,
+) -> Loaded:
+    """The model ``start`` with the prior ``config`` in place of its own; nothing else changes.
+
+    For "exemplars" so many training molecules of ``corpus`` are drawn and stored with the model
+    (all of them where there are fewer); what it then holds of the data is for anyone to read.
+    Raises :class:`ConfigError` without a corpus, :class:`InputError` for one without training
+    molecules that the model can write.
+    """
+    loaded = load_model(start) if isinstance(start, str | os.PathLike) else start
+    stored: dict[str, torch.Tensor] = {}
+    if config.kind == "exemplars":
+        if corpus is None:
+            raise ConfigError("an exemplar prior needs the corpus whose molecules it stores")
+        tokens, lengths = _draw(corpus, loaded, exemplars, seed)
+        config = config.model_copy(update={"exemplars": len(lengths), "symbols": len(tokens)})
+        stored = {
+            "prior.tokens": torch.from_numpy(tokens),
+            "prior.lengths": torch.from_numpy(lengths),
+        }
+    settings = loaded.model.config.model_copy(update={"prior": config})
+    run = loaded.config.model_copy(update={"model": settings})
+    model = build_model(run, loaded.tokenizer)
+    weights = get_weights(loaded.model)
+    kept = {name: value for name, value in weights.items() if not name.startswith("prior.")}
+    set_weights(model, kept | stored)
+    return Loaded(model.eval(), loaded.tokenizer, run, loaded.provenance)
+
+
+def fit_prior(
+    start: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    config: PriorConfig,
+    corpus: Corpus | None = None,
+    *,
+    exemplars: int = EXEMPLARS,
+    seed: int = 0,
+) -> Path:
+    """Write the model ``start`` with another prior to ``out``; see :func:`with_prior`."""
+    made = with_prior(start, config, corpus, exemplars=exemplars, seed=seed)
+    fitted = {"prior": made.model.config.prior.to_dict(), "time": now()}
+    if corpus is not None:
+        fitted["corpus"] = corpus.sha256
+    provenance = {**made.provenance, "prior_fitted": fitted}
+    save_model(out, made.model, made.tokenizer, made.config, provenance)
+    return Path(out)
+
+
+def _draw(corpus: Corpus, loaded: Loaded, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The model's ids of ``count`` training molecules one after the other, and their lengths."""
+    vocabulary = match_vocabulary(corpus, loaded.tokenizer, "drop")
+    rows = corpus.indices("train")
+    rows = rows[vocabulary.usable[rows]]
+    if len(rows) == 0:
+        raise InputError("the corpus has no training molecules that the model can write")
+    random = np.random.default_rng(derive_seed(seed, "exemplars"))
+    chosen = np.sort(random.permutation(rows)[:count])
+    offsets = np.asarray(corpus.offsets)
+    parts = [corpus.tokens[offsets[row] : offsets[row + 1]] for row in chosen]
+    lengths = np.array([len(part) for part in parts], np.int16)
+    return vocabulary.ids[np.concatenate(parts)].astype(np.int16), lengths

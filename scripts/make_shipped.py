@@ -1,0 +1,210 @@
+"""A model as molvae ships it, from its public data to the directory in the package.
+
+    python scripts/make_shipped.py moses --hardware "one NVIDIA H100"
+    python scripts/make_shipped.py druglike --model DIR --corpus DIR --hardware "..."  # trained
+
+Prepares the corpus, trains by the recipe (interrupted, the same line goes on), exports in half
+precision, judges the export by ``molvae evaluate`` with three seeds, and writes the model with its
+figures to ``molvae/shipped/NAME``. Training alone needs neither RDKit nor selfies: to train on a
+machine without them, run the first two commands that ``--list`` prints, each where it belongs, and
+come back with ``--model`` and ``--corpus``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from _steps import Step, run_steps
+
+RUNS, SHIPPED = Path("runs/shipped"), Path("molvae/shipped")
+LIMIT = 16_000_000  # bytes
+SAMPLES, SEEDS = 30_000, (0, 1, 2)
+HEADLINE = (
+    "valid",
+    "unique@10000",
+    "FCD/Test",
+    "FCD/TestSF",
+    "SNN/Test",
+    "Frag/Test",
+    "Scaf/Test",
+    "IntDiv",
+    "Filters",
+    "Novelty",
+    "reconstruction",
+    "active units",
+    "KL, nats",
+    "heritability",
+    "midpoints",
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What tells the making of one model from that of another.
+
+    ``stages`` are recipes, each of which goes on from the model of the one before. ``reference`` is
+    what its samples are compared with, None for the test part of its corpus.
+    """
+
+    about: str
+    prepare: str
+    stages: tuple[str, ...]
+    reference: str | None = None
+
+
+RECIPES = {
+    "moses": Recipe(
+        about="Samples like MOSES and reconstructs it: lead-like molecules of ZINC, without "
+        "charges and stereo.",
+        prepare="moses",
+        stages=("moses_space", "moses"),
+        reference="moses",
+    ),
+    "druglike": Recipe(
+        about="Drug-like molecules of ZINC250k with charges and stereo, and a head for the usual "
+        "descriptors; what to fine-tune and to optimise from.",
+        prepare="zinc250k -p qed -p logp -p sa -p mw -p tpsa -p fsp3 -p hbd -p hba"
+        " -p rotatable_bonds -p rings -p aromatic_rings",
+        stages=("druglike_space", "druglike", "druglike_head"),
+    ),
+}
+
+
+def steps(name: str, model: Path | None, corpus: Path | None) -> list[Step]:
+    """The commands, of which those that ``model`` and ``corpus`` stand for are left out."""
+    recipe, out = RECIPES[name], RUNS / name
+    data = corpus or out / recipe.prepare.split()[0]
+    trained = model or out / recipe.stages[-1]
+    first = []
+    if corpus is None:
+        first.append(
+            Step(
+                "Prepare the corpus",
+                f"molvae data prepare {recipe.prepare} -o {data}",
+                data / "meta.json",
+            )
+        )
+    if model is None:
+        for before, stage in zip((None, *recipe.stages), recipe.stages, strict=False):
+            start = f" --from {out / before}" if before else ""
+            head = stage.endswith("_head")  # seconds: done anew rather than resumed
+            first.append(
+                Step(
+                    f"Train: {stage}",
+                    f"molvae train {recipe_file(stage)}{start} --corpus {data} -o {out / stage}"
+                    + ("" if head else " --resume"),
+                    out / stage / "config.json" if head else None,
+                )
+            )
+    reference = recipe.reference or data
+    return [
+        *first,
+        Step(
+            "Export in half precision",
+            f"molvae models export {trained} --half --facts {out}/facts.json -o {out}/export",
+            out / "export" / "config.json",
+        ),
+        *(
+            Step(
+                f"Judge {SAMPLES:,} samples, seed {seed}",
+                f"molvae evaluate --model {out}/export --reference {reference} -n {SAMPLES}"
+                f" --seed {seed} -o {out}/evaluation-{seed}.json",
+                out / f"evaluation-{seed}.json",
+            )
+            for seed in SEEDS
+        ),
+    ]
+
+
+def recipe_file(stage: str) -> str:
+    """Where a stage's recipe stands."""
+    return f"scripts/recipes/{stage}.toml"
+
+
+def last_step(name: str, model: Path | None) -> Step:
+    """The export once more, with the figures of the first: weights for weights the same."""
+    out = RUNS / name
+    trained = model or out / RECIPES[name].stages[-1]
+    return Step(
+        "Write the model with its figures",
+        f"molvae models export {trained} --half --facts {out}/facts.json"
+        f" --facts {out}/figures.json -o {SHIPPED / name}",
+    )
+
+
+def first_facts(name: str, hardware: str) -> dict[str, Any]:
+    """What the training cannot know of itself."""
+    recipe = RECIPES[name]
+    every = [*steps(name, None, None), last_step(name, None)]
+    return {
+        "about": recipe.about,
+        "recipe": [recipe_file(stage) for stage in recipe.stages],
+        "commands": [step.command for step in every],
+        "hardware": hardware,
+    }
+
+
+def figures(files: Sequence[Path]) -> dict[str, Any]:
+    """Means over the evaluations (one per seed): the headline, and everything with its range."""
+    found = [json.loads(file.read_text()) for file in files]
+    rows: list[Mapping[str, float]] = [
+        {m["name"]: m["value"] for m in one["measures"] if _is_number(m["value"])} for one in found
+    ]
+    names = [name for name in rows[0] if all(name in row for row in rows)]
+    mean = {name: statistics.fmean(row[name] for row in rows) for name in names}
+    return {
+        "figures": {name: mean[name] for name in HEADLINE if name in mean},
+        "evaluation": {
+            "samples": found[0]["molecules"],
+            "seeds": [one["options"]["seed"] for one in found],
+            "reference": found[0]["reference"],
+            "mean": mean,
+            "range": {n: [min(r[n] for r in rows), max(r[n] for r in rows)] for n in names},
+        },
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make one model; 1 where it is larger than it may be, a command's exit code if one fails."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("name", choices=sorted(RECIPES))
+    parser.add_argument("--hardware", help="what it was trained on, in words; goes into provenance")
+    parser.add_argument("--model", type=Path, help="take this trained model, train none")
+    parser.add_argument("--corpus", type=Path, help="take this corpus, prepare none")
+    parser.add_argument("--list", action="store_true", help="print the commands, run none")
+    chosen = parser.parse_args(arguments)
+    name, model, corpus = chosen.name, chosen.model, chosen.corpus
+    todo, end = steps(name, model, corpus), last_step(name, model)
+    if chosen.list:
+        print("\n".join(step.command for step in [*todo, end]))
+        return 0
+    if not chosen.hardware:
+        parser.error("say with --hardware what the model was, or will be, trained on")
+    out = RUNS / name
+    out.mkdir(parents=True, exist_ok=True)
+    facts = first_facts(name, chosen.hardware)
+    (out / "facts.json").write_text(json.dumps(facts, indent=2))
+    if code := run_steps(todo, out, {}):
+        return code
+    judged = figures([out / f"evaluation-{seed}.json" for seed in SEEDS])
+    (out / "figures.json").write_text(json.dumps(judged, indent=2))
+    if code := run_steps([end], out, {}):
+        return code
+    size = sum(file.stat().st_size for file in (SHIPPED / name).iterdir())
+    print(f"{SHIPPED / name}: {size:,} bytes of {LIMIT:,} that it may have")
+    return int(size >= LIMIT)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and value == value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""The scripts of the demo and of the shipped models say commands that exist and mean sense."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import typer
+
+import molvae
+from molvae.base.records import read_toml
+from molvae.cli.app import app
+from molvae.training.job import TrainJob
+from molvae.training.shipped import model_path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+# By name, for a run of the demo leaves a directory `demo` that linters take for a package of ours.
+demo = importlib.import_module("demo")
+
+import demo_compare  # noqa: E402
+import make_shipped  # noqa: E402
+from _steps import Step, read_seconds, run_steps  # noqa: E402
+from demo_objective import DrugLikeInWindow, wanted, wanted_from_scratch  # noqa: E402
+
+MAKING = [
+    step for name in make_shipped.RECIPES for step in make_shipped.steps(name, None, None)
+] + [make_shipped.last_step(name, None) for name in make_shipped.RECIPES]
+
+
+@pytest.mark.parametrize(
+    "step", [*demo.SHIPPED, *demo.FROM_SCRATCH, *MAKING], ids=lambda step: step.command[:60]
+)
+def test_every_step_is_a_command_with_the_flags_it_has(step: Step) -> None:
+    program, *arguments = shlex.split(step.command)
+    assert program == "molvae"
+    command = typer.main.get_command(app)
+    context = command.make_context("molvae", ["--help-is-not-wanted"], resilient_parsing=True)
+    while hasattr(command, "resolve_command"):
+        name, command, arguments = command.resolve_command(context, arguments)
+        context = (
+            command.make_context(name, [], parent=context, resilient_parsing=True)
+            if hasattr(command, "resolve_command")
+            else context
+        )
+    command.make_context(name, arguments)  # raises where a flag is wrong
+
+
+@pytest.mark.parametrize("steps", [demo.SHIPPED, demo.FROM_SCRATCH], ids=["shipped", "scratch"])
+def test_what_a_step_of_the_demo_reads_is_there_or_was_made_before(steps: tuple[Step, ...]) -> None:
+    made: set[str] = set()
+    for step in steps:
+        words = shlex.split(step.command)
+        for flag in ("--from", "--corpus", "--tokenizer"):
+            if flag in words:
+                given = words[words.index(flag) + 1]
+                assert given in {*made, "druglike"}, step.command
+        for word in words:
+            if word.endswith(".toml"):
+                assert TrainJob.parse(read_toml(ROOT / word), where=word)
+        made |= {words[i + 1] for i, word in enumerate(words) if word == "-o"}
+
+
+def test_a_step_that_is_done_is_not_done_again_and_one_that_fails_ends_the_row(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "done").touch()
+    done = Step("done", "molvae models list", tmp_path / "done")
+    steps = [done, Step("fails", "molvae info none/here"), Step("never", "molvae models list")]
+    assert run_steps(steps, tmp_path, {}) == 5
+    said = capfd.readouterr().out
+    assert "is there already" in said
+    assert "never" not in said
+    assert read_seconds(tmp_path) == {}
+    assert run_steps([Step("works", "molvae --version")], tmp_path, {}) == 0
+    assert list(read_seconds(tmp_path)) == ["works"]
+
+
+def test_the_objective_is_qed_times_the_probability_of_the_window() -> None:
+    class Known(DrugLikeInWindow):
+        _generator = SimpleNamespace(
+            predict=lambda smiles: {
+                "log_d": np.array([2.0, 2.0, 9.0, np.nan]),
+                "log_d_std": np.array([0.01, 1.0, 0.5, np.nan]),
+            }
+        )
+
+    smiles = ["CCOC(=O)c1ccccc1"] * 4
+    sure, unsure, greasy, unknown = Known("none")(smiles)
+    assert unsure == pytest.approx(0.6827 * sure, rel=1e-3)  # one standard deviation either way
+    assert greasy < 1e-9
+    assert np.isnan(unknown)
+    assert [wanted.model, wanted_from_scratch.model] == ["demo/model", "demo/from-scratch/model"]
+
+
+def test_figures_are_means_over_seeds_with_their_range(tmp_path: Path) -> None:
+    files = []
+    for seed, fcd in enumerate([0.06, 0.07, 0.08]):
+        measures = [
+            {"name": "FCD/Test", "value": fcd},
+            {"name": "logP", "value": 1.0},
+            {"name": "unique@10000", "value": None},
+        ]
+        one = {"molecules": 30, "options": {"seed": seed}, "reference": {}, "measures": measures}
+        files.append(tmp_path / f"{seed}.json")
+        files[-1].write_text(json.dumps(one))
+    found = make_shipped.figures(files)
+    assert found["figures"] == {"FCD/Test": pytest.approx(0.07)}
+    assert found["evaluation"]["range"]["FCD/Test"] == [0.06, 0.08]
+    assert found["evaluation"]["seeds"] == [0, 1, 2]
+
+
+def test_making_a_model_can_begin_with_one_that_is_trained() -> None:
+    commands = [s.command for s in make_shipped.steps("druglike", Path("m"), Path("c"))]
+    assert not any("train" in command or "prepare" in command for command in commands)
+    assert "models export m " in commands[0]
+    assert "--reference c " in commands[1]
+    with pytest.raises(SystemExit):  # the hardware is not said
+        make_shipped.main(["moses"])
+
+
+@pytest.mark.skipif("druglike" not in molvae.shipped_models(), reason="druglike is not shipped")
+def test_the_demo_reads_its_data_with_the_alphabet_of_the_shipped_model() -> None:
+    assert (model_path("druglike") / "tokenizer.json").is_file()
+    assert re.search(r"--tokenizer druglike\b", demo.SHIPPED[0].command)
+
+
+def test_the_comparison_measures_a_run(
+    tiny_model: Path, tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model").symlink_to(tiny_model)
+    (tmp_path / "logd").symlink_to(tiny_corpus)
+    (tmp_path / "seconds.json").write_text('{"a": 60, "b": 30}')
+    (tmp_path / "proposals.csv").write_text("smiles,value\nCCO,0.5\nCCN,0.4\n")
+    monkeypatch.setattr(demo_compare, "LABEL", "logp")
+    monkeypatch.setattr(demo_compare, "SAMPLES", 20)
+    found = demo_compare.measure(tmp_path, [])
+    assert found["minutes in all"] == 1.5
+    assert 0 <= found["held-out molecules back exactly"] <= 1
+    assert all(np.isfinite(value) for value in found.values())

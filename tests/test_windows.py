@@ -1,0 +1,238 @@
+"""Local latents, forgetting, and the priors that build on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from molvae.base.errors import ConfigError
+from molvae.chem.tokenizer import Tokenizer
+from molvae.datasets.corpus import Corpus, build_corpus
+from molvae.datasets.sources import Source
+from molvae.generator import Generator
+from molvae.models.batch import Batch
+from molvae.models.config import ModelConfig, PriorConfig
+from molvae.models.objective import ObjectiveConfig
+from molvae.models.prior import Blank
+from molvae.models.sampling import SamplingOptions, generate
+from molvae.models.vae import SequenceVAE
+from molvae.models.windows import Windows, forget
+from molvae.training.batches import Molecules
+from molvae.training.checkpoint import load_model
+from molvae.training.config import TrainConfig
+from molvae.training.loop import train
+from molvae.training.prior import fit_prior, with_prior
+
+LOCAL = ModelConfig(
+    embedding_dim=8,
+    encoder_hidden=12,
+    decoder_hidden=16,
+    latent_dim=3,
+    window=2,
+    window_dim=4,
+    forget=0.5,
+)
+VOCAB, MAX_LENGTH = 12, 9
+SMILES = ["CCO", "c1ccccc1", "CC(=O)N", "CCN(C)C", "C1CCCCC1O", "CC(C)=O", "OCCO", "CCCl"]
+
+
+def make(config: ModelConfig = LOCAL) -> SequenceVAE:
+    return SequenceVAE(config, VOCAB, MAX_LENGTH)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    molecules = [f"{'C' * i}{s}" for s in SMILES for i in range(6)]
+    return build_corpus(Source.molecules(molecules), tmp_path_factory.mktemp("corpus"), workers=1)
+
+
+def test_windows_cover_the_longest_molecule_and_its_end() -> None:
+    assert Windows.of(max_length=9, size=2, width=4, rest=3) == Windows(5, 2, 4, 3)
+    assert Windows.of(max_length=10, size=2, width=4, rest=3).count == 6
+    assert make().latent_dim == 5 * 4 + 3
+
+
+def test_windows_that_a_molecule_does_not_reach_are_the_prior() -> None:
+    model = make()
+    batch = Batch.collate([[5, 6, 7, 8, 9], [5]])  # with the end 6 and 2 symbols: 3 and 1 windows
+    posterior = model.encode(batch.tokens, batch.lengths)
+    kl = model.windows.local(posterior.kl()).sum(-1)
+    assert (kl > 0).tolist() == [[True, True, True, False, False], [True] + [False] * 4]
+    assert not model.windows.local(posterior.mean)[1, 1:].any()
+
+
+def test_greedy_writing_follows_the_logits_window_by_window() -> None:
+    model = make()
+    z = torch.randn(6, model.latent_dim, generator=seeded())
+    written = generate(model, z, SamplingOptions(strategy="greedy")).rows()
+    batch = Batch.collate(written)
+    logits = model.logits(batch.tokens, batch.lengths, z)
+    logits[:, 0, model.end_id] = -torch.inf
+    logits[:, :, [model.pad_id, model.start_id]] = -torch.inf
+    best = logits.argmax(-1)
+    for row, symbols in enumerate(written):
+        assert best[row, : len(symbols)].tolist() == symbols
+
+
+def test_writing_goes_on_beyond_the_last_window() -> None:
+    model = make()
+    model.decoder.output.bias.data[model.end_id] = -50
+    z = torch.randn(3, model.latent_dim, generator=seeded())
+    assert generate(model, z, SamplingOptions(max_length=30)).lengths.tolist() == [30, 30, 30]
+
+
+def test_forgetting_takes_whole_windows_of_the_share_of_molecules() -> None:
+    windows = Windows(count=6, size=2, width=3, rest=2)
+    z = torch.ones(4000, windows.dim)
+    left = forget(z, windows, 0.5, 0.15, seeded())
+    local = windows.local(left)
+    assert torch.equal(local.amin(-1), local.amax(-1))  # a window goes as a whole
+    untouched = float((left == 1).all(1).float().mean())
+    nothing = float((left == 0).all(1).float().mean())
+    assert untouched == pytest.approx(0.5 + 0.5 * 0.85 / 8, abs=0.03)  # rates near 0 spare all
+    assert nothing == pytest.approx(0.5 * (0.15 + 0.85 / 8), abs=0.03)
+    assert torch.equal(forget(z, windows, 0.0, 0.15, seeded()), z)
+
+
+def test_only_training_forgets() -> None:
+    model = make()
+    batch = Batch.collate([[5, 6, 7], [8, 9]])
+
+    def loss() -> float:
+        return float(model.losses(batch, ObjectiveConfig(kl_weight=0), seeded(1)).total)
+
+    forgetful = loss()
+    model.eval()
+    assert loss() != forgetful
+
+
+def test_rings_branches_and_their_indices_are_structural() -> None:
+    tokenizer = Tokenizer.from_smiles(["c1ccccc1", "CC(=O)N"])
+    ids = np.concatenate([tokenizer.encode_one("c1ccccc1"), tokenizer.encode_one("CC(=O)N")])
+    sizes = [len(tokenizer.encode_one("c1ccccc1")), len(tokenizer.encode_one("CC(=O)N"))]
+    molecules = Molecules(
+        tokens=ids,
+        offsets=np.cumsum([0, *sizes]),
+        labels=np.zeros((2, 0), np.float32),
+        ids=np.arange(tokenizer.vocab_size),
+        digits=tokenizer.digits,
+    )
+    batch = molecules.batch(np.array([0, 1]))
+    assert batch.structural is not None
+    names = ["", "", "", *tokenizer.alphabet]
+    marked = [
+        [names[i] for i, mark in zip(row, marks, strict=True) if mark]
+        for row, marks in zip(batch.tokens.tolist(), batch.structural.tolist(), strict=True)
+    ]
+    assert marked == [["[Ring1]", "[=Branch1]"], ["[=Branch1]", "[C]"]]
+
+
+def test_structure_weighs_more_while_the_encoder_learns_and_the_log_stays_plain() -> None:
+    model = make(LOCAL.replace(forget=0))
+    batch = Batch.collate([[5, 6, 7], [8, 9]])
+    marked = Batch(batch.tokens, batch.lengths, None, batch.tokens == 6)
+    plain, heavy = ObjectiveConfig(), ObjectiveConfig(structure_weight=5.0)
+
+    def reconstruction(b: Batch, objective: ObjectiveConfig) -> tuple[float, float]:
+        term = model.losses(b, objective, seeded(1)).terms["reconstruction"]
+        return float(term.raw), float(term.value.detach())
+
+    raw, value = reconstruction(marked, plain)
+    assert raw == pytest.approx(value)
+    heavy_raw, heavy_value = reconstruction(marked, heavy)
+    assert heavy_raw == pytest.approx(raw)
+    assert heavy_value != pytest.approx(raw)
+    assert reconstruction(batch, heavy)[1] == pytest.approx(raw)  # nobody said what is structure
+    model.freeze_space()
+    assert reconstruction(marked, heavy)[1] == pytest.approx(raw)
+
+
+def test_a_frozen_space_leaves_the_encoder_without_gradients() -> None:
+    model = make()
+    model.freeze_space()
+    model.losses(Batch.collate([[5, 6, 7], [8, 9]]), ObjectiveConfig(), seeded()).total.backward()
+    learning = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None}
+    assert learning == {"decoder"}
+
+
+def settings(**run: object) -> TrainConfig:
+    return TrainConfig.parse(
+        {
+            "model": LOCAL.to_dict(),
+            "optimiser": {"batch_size": 8, "average": 0.0},
+            "run": {"steps": 8, "device": "cpu", "keep_best": False, **run},
+            "schedule": {"encoder": 0.5},
+        }
+    )
+
+
+def test_the_encoder_rests_for_the_last_part_of_a_run(corpus: Corpus, tmp_path: Path) -> None:
+    """The space of a whole run is that of its first half."""
+    spaces, decoders = [], []
+    for steps in (4, 8):
+        config = settings(steps=steps, seed=1)
+        schedule = {"kl": "constant", "decay": "constant", "encoder": 4 / steps}
+        config = config.model_copy(update={"schedule": config.schedule.replace(**schedule)})
+        loaded = load_model(train(corpus, tmp_path / str(steps), config, progress=False))
+        spaces.append(Generator(loaded.model, loaded.tokenizer).encode(corpus.smiles(range(4))))
+        decoders.append(loaded.model.decoder.output.weight)
+    assert np.array_equal(spaces[0], spaces[1])
+    assert not torch.equal(decoders[0], decoders[1])
+
+
+def test_an_exemplar_prior_stores_molecules_and_starts_near_them(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    model = train(corpus, tmp_path / "model", settings(), progress=False)
+    config = PriorConfig(kind="exemplars", exemplars=1, symbols=1, width=0.0)
+    out = fit_prior(model, tmp_path / "exemplars", config, corpus, exemplars=20)
+    loaded = load_model(out)
+    stored = loaded.model.config.prior
+    assert stored.exemplars == 20
+    assert stored.symbols == int(loaded.model.prior.lengths.sum())
+    generator = Generator(loaded.model, loaded.tokenizer)
+    z = generator.sample_prior(40, seed=3)
+    assert np.array_equal(z, generator.sample_prior(40, seed=3))
+    training = generator.encode(corpus.smiles(corpus.indices("train")))
+    distance = np.abs(z[:, None] - training[None]).max(-1).min(1)
+    assert distance.max() < 1e-5  # width 0, nothing forgotten: the stored molecules' own latents
+    assert len({row.tobytes() for row in z.round(4)}) > 5
+
+
+def test_forgetting_everything_is_the_blank_prior(corpus: Corpus, tmp_path: Path) -> None:
+    model = train(corpus, tmp_path / "model", settings(), progress=False)
+    config = PriorConfig(kind="exemplars", exemplars=1, symbols=1, forget=1.0)
+    loaded = with_prior(model, config, corpus)
+    assert not loaded.model.sample_prior(5, seeded()).any()
+    blank = with_prior(model, PriorConfig(kind="blank"))
+    assert isinstance(blank.model.prior, Blank)
+    assert not blank.model.sample_prior(5, seeded()).any()
+
+
+def test_an_exemplar_prior_needs_a_corpus(corpus: Corpus, tmp_path: Path) -> None:
+    model = train(corpus, tmp_path / "model", settings(), progress=False)
+    config = PriorConfig(kind="exemplars", exemplars=1, symbols=1)
+    with pytest.raises(ConfigError, match="needs the corpus"):
+        with_prior(model, config)
+
+
+def test_fine_tuning_leaves_exemplars_behind(corpus: Corpus, tmp_path: Path) -> None:
+    """They are what the old model was fitted to; the new one writes something else."""
+    model = train(corpus, tmp_path / "model", settings(), progress=False)
+    config = PriorConfig(kind="exemplars", exemplars=1, symbols=1)
+    start = fit_prior(model, tmp_path / "exemplars", config, corpus, exemplars=10)
+    tuned = train(
+        corpus,
+        tmp_path / "tuned",
+        TrainConfig.parse({"run": {"steps": 2, "device": "cpu"}}),
+        start=start,
+        progress=False,
+    )
+    assert load_model(tuned).model.config.prior.kind == "blank"
