@@ -8,13 +8,17 @@ from typing import Annotated
 from pydantic import Field
 
 from molvae.base.errors import ConfigError, InputError
+from molvae.base.progress import Progress
 from molvae.base.records import Record
-from molvae.bulk import BulkOptions, collect
+from molvae.base.seeds import derive_seed
 from molvae.datasets.readers import read_molecules
 from molvae.generator import Generator, load
 from molvae.metrics.evaluation import MOSES_SIZE, Evaluation, EvaluationOptions, evaluate
 from molvae.metrics.held_out import held_out_of
 from molvae.metrics.reference import Reference, open_reference
+
+DRAWS = 2000
+"""Molecules that are drawn together."""
 
 
 class EvaluateSettings(Record):
@@ -64,7 +68,7 @@ def judge(
         workers=options.workers,
         progress=progress,
     )
-    given: Sequence[str] | None = (
+    given: Sequence[str | None] | None = (
         None if file is None else _texts(file, chosen.smiles_column, options.molecules)
     )
     generator = None if model is None else load(model, chosen.device)
@@ -106,15 +110,21 @@ def _texts(file: str, column: str | None, limit: int | None) -> list[str]:
 
 def _drawn(
     generator: Generator, wanted: int, chosen: EvaluateSettings, progress: bool | None
-) -> Sequence[str]:
-    options = BulkOptions(
-        molecules=wanted,
-        seed=chosen.seed,
-        unique=False,
-        strategy="sample",
-        temperature=chosen.temperature,
-    )
-    return collect(generator, options, workers=1, progress=progress).smiles
+) -> Sequence[str | None]:
+    """Every draw, also those that came to nothing: they count against validity."""
+    found: list[str | None] = []
+    with Progress("drawing", wanted, progress) as bar:
+        while len(found) < wanted:
+            number = len(found)
+            size = min(DRAWS, wanted - number)
+            found += generator.decode(
+                generator.sample_prior(size, derive_seed(chosen.seed, "latents", number)),
+                seed=derive_seed(chosen.seed, "symbols", number),
+                strategy="sample",
+                temperature=chosen.temperature,
+            )
+            bar.advance(size)
+    return found
 
 
 def _held_out(

@@ -7,6 +7,7 @@ unsure as it turned out to be: predicted widths and probabilities that can be ta
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +76,7 @@ def fit_head(
     Raises :class:`ConfigError` without labels, and what :func:`~molvae.training.train` raises.
     """
     out = Path(out)
+    began, clock = now(), time.monotonic()
     require_free(out)
     loaded = load_model(start) if isinstance(start, str | os.PathLike) else start
     prepared = prepare(corpus, config, loaded, frozen=True)
@@ -113,7 +115,13 @@ def fit_head(
     model.config = model.config.model_copy(update={"head": sizes})
     metrics = {"property": _nats(model.head, examples["validation"])}
     provenance = first_provenance(corpus, prepared, loaded, str(fabric.device))
-    provenance |= {"finished": now(), "head_only": True, "metrics": metrics}
+    provenance |= {
+        "started": began,
+        "finished": now(),
+        "seconds": round(time.monotonic() - clock, 3),
+        "head_only": True,
+        "metrics": metrics,
+    }
     save_model(out, model.cpu(), prepared.tokenizer, prepared.config, provenance)
     return out
 
