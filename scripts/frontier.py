@@ -178,23 +178,26 @@ def _cell(value: Any) -> str:
 
 
 def figure(rows: list[dict[str, Any]], floor: float, trained: int) -> Figure:
-    """Reconstruction against FCD, and heritability against reconstruction."""
-    figure = Figure(figsize=(12, 5), layout="constrained")
+    """Reconstruction against FCD, and against heritability; points are numbered as in the key."""
+    figure = Figure(figsize=(13, 5), layout="constrained")
     left, right = figure.subplots(1, 2)
     for i, row in enumerate(rows):
         one, known = row["setting"].startswith("one"), i >= len(rows) - trained
         colour = GREEN if known else ORANGE if one else BLUE
+        label: str | None = f"{i + 1}: {row['setting']}"
         for ax, y in ((left, "FCD, exemplars"), (right, "heritability")):
             if np.isnan(row[y]):
                 continue
-            ax.plot(row["reconstruction"], row[y], "o", color=colour)
-            ax.annotate(row["setting"], (row["reconstruction"], row[y]), fontsize=8, rotation=15)
+            ax.plot(row["reconstruction"], row[y], "o", color=colour, label=label)
+            place = (row["reconstruction"], row[y])
+            ax.annotate(str(i + 1), place, xytext=(5, 5), textcoords="offset points")
+            label = None  # once in the key
     left.axhline(floor, color=GREY, linestyle="--", label="training molecules")
     left.set(ylabel="FCD, exemplar prior (lower is better)", yscale="log")
     right.set(ylabel="heritability (higher is better)")
-    left.legend()
+    figure.legend(loc="outside right upper")
     for ax in (left, right):
-        ax.set(xlabel="exact reconstruction of held-out molecules", xlim=(-0.05, 1.2))
+        ax.set(xlabel="exact reconstruction of held-out molecules", xlim=(-0.05, 1.1))
     return figure
 
 

@@ -376,8 +376,8 @@ def page(
     lines += [
         "## Notes",
         "",
-        "- Chemprop's figures are those of its README (version 1, section Results) and of Yang et "
-        "al., J. Chem. Inf. Model. 2019, 59, 3370, doi:10.1021/acs.jcim.9b00237: a graph network, "
+        "- Chemprop's figures are those of its README (version 1, section Results; the method: "
+        "Yang et al., J. Chem. Inf. Model. 2019, 59, 3370): a graph network, "
         "not ensembled, on MoleculeNet's own splits and with all of its molecules, so they say "
         "where the field stands rather than who won. A dash: no figure that we could check.",
         "- ESOL and BBBP are on no package index; give MoleculeNet's files with `--esol` and "
