@@ -206,6 +206,7 @@ def test_a_profile_keeps_valid_molecules_repeats_and_order(zinc: list[str]) -> N
     assert found.fragments["CCO"] == 2
 
 
+@pytest.mark.slow
 def test_a_profile_is_the_same_for_any_number_of_processes(zinc: list[str]) -> None:
     parts = ALL - {"alerts"}
     one = profile(zinc[:1200], parts, workers=1, progress=False)
