@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import torch
@@ -327,17 +327,28 @@ class Generator:
         return (smiles, None) if reason is None else (None, reason)
 
 
-def load(path: str | os.PathLike[str], device: str = "auto") -> Generator:
+def load(
+    path: str | os.PathLike[str],
+    device: str = "auto",
+    *,
+    prior: Literal["normal", "blank"] | None = None,
+) -> Generator:
     """Open a trained model directory, or a shipped model by its name, as a :class:`Generator`.
 
     ``device`` is ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ..., ``"mps"``, or ``"auto"`` for the best
-    there is. Raises :class:`ModelError` for a directory that is damaged or foreign, and
-    :class:`ConfigError` for a device that this machine does not have.
+    there is. ``prior`` takes the place of the model's own: ``"normal"`` for N(0, I), ``"blank"``
+    for z = 0, where the decoder writes alone. Raises :class:`ModelError` for a directory that is
+    damaged or foreign, and :class:`ConfigError` for a device that this machine does not have.
     """
+    from molvae.models.config import PriorConfig
     from molvae.training.checkpoint import load_model
+    from molvae.training.prior import with_prior
 
-    loaded = load_model(path, _device(device))
-    return Generator(loaded.model, loaded.tokenizer, loaded.config, loaded.provenance)
+    place = _device(device)
+    loaded = load_model(path)
+    if prior is not None:
+        loaded = with_prior(loaded, PriorConfig.parse({"kind": prior}, where="prior"))
+    return Generator(loaded.model.to(place), loaded.tokenizer, loaded.config, loaded.provenance)
 
 
 def _device(name: str) -> torch.device:

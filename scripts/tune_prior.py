@@ -1,6 +1,6 @@
 """Which prior samples most like the data? A grid, judged on the corpus's validation part.
 
-    python scripts/tune_prior.py models/moses corpora/moses --widths 0.5 1 1.5 --forget 0 0.1
+    python scripts/tune_prior.py models/moses corpora/moses --widths 0.5 1 1.5 --rewrite 0 0.5 1
 
 For each setting of an exemplar prior (and for the plain and the blank one) it draws molecules and
 prints the Fréchet ChemNet Distance to the validation molecules, the share that is new, valid and
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--reference", type=int, default=30_000, help="validation molecules")
     parser.add_argument("--exemplars", type=int, default=100_000)
     parser.add_argument("--widths", type=float, nargs="*", default=[0.5, 1.0, 1.5])
-    parser.add_argument("--forget", type=float, nargs="*", default=[0.0, 0.1, 0.2])
+    parser.add_argument("--rewrite", type=float, nargs="*", default=[0.0, 0.5, 1.0])
     parser.add_argument("--temperatures", type=float, nargs="*", default=[1.0])
     parser.add_argument("--plain", action="store_true", help="the normal and blank priors too")
     parser.add_argument("--seed", type=int, default=0)
@@ -50,9 +50,9 @@ def main() -> None:
     print(json.dumps({"training molecules": len(some), "FCD": round(floor, 4)}), flush=True)
 
     grid = [
-        PriorConfig(kind="exemplars", exemplars=1, symbols=1, width=width, forget=forget)
+        PriorConfig(kind="exemplars", exemplars=1, symbols=1, width=width, rewrite=rewrite)
         for width in options.widths
-        for forget in options.forget
+        for rewrite in options.rewrite
     ]
     if options.plain:
         grid += [PriorConfig(kind="normal"), PriorConfig(kind="blank")]
@@ -70,7 +70,7 @@ def main() -> None:
             row = {
                 "prior": config.kind,
                 "width": config.width,
-                "forget": config.forget,
+                "rewrite": config.rewrite,
                 "temperature": temperature,
                 "FCD": round(distance, 4),
                 "above training": round(distance - floor, 4),

@@ -16,6 +16,7 @@ from molvae.generator import Generator
 from molvae.models.batch import Batch
 from molvae.models.config import ModelConfig, PriorConfig
 from molvae.models.objective import ObjectiveConfig
+from molvae.models.packing import Packing
 from molvae.models.prior import Blank
 from molvae.models.sampling import SamplingOptions, generate
 from molvae.models.vae import SequenceVAE
@@ -91,14 +92,27 @@ def test_writing_goes_on_beyond_the_last_window() -> None:
 def test_forgetting_takes_whole_windows_of_the_share_of_molecules() -> None:
     windows = Windows(count=6, size=2, width=3, rest=2)
     z = torch.ones(4000, windows.dim)
-    left = forget(z, windows, 0.5, 0.15, seeded())
+    symbols = torch.full((4000,), 10)
+    left, whole = forget(z, windows, symbols, (0.5, 0.15, 0.0), seeded())
     local = windows.local(left)
     assert torch.equal(local.amin(-1), local.amax(-1))  # a window goes as a whole
     untouched = float((left == 1).all(1).float().mean())
     nothing = float((left == 0).all(1).float().mean())
     assert untouched == pytest.approx(0.5 + 0.5 * 0.85 / 8, abs=0.03)  # rates near 0 spare all
     assert nothing == pytest.approx(0.5 * (0.15 + 0.85 / 8), abs=0.03)
-    assert torch.equal(forget(z, windows, 0.0, 0.15, seeded()), z)
+    assert float(whole.float().mean()) == pytest.approx(0.5, abs=0.03)
+    assert bool((left[whole] == 1).all())
+    assert torch.equal(forget(z, windows, symbols, (0.0, 0.15, 0.0), seeded())[0], z)
+
+
+def test_forgetting_the_end_keeps_a_beginning_of_every_length() -> None:
+    windows = Windows(count=6, size=2, width=1, rest=0)
+    z = torch.ones(4000, windows.dim)
+    symbols = torch.full((4000,), 6)  # with the end, 4 of the 6 windows
+    left, _ = forget(z, windows, symbols, (1.0, 0.0, 1.0), seeded())
+    assert bool((left[:, 1:] <= left[:, :-1]).all())  # never a gap
+    kept = torch.bincount(left.sum(1).long(), minlength=7) / 4000
+    assert kept.tolist() == pytest.approx([0.25, 0.25, 0.25, 0.25, 0, 0, 0], abs=0.03)
 
 
 def test_only_training_forgets() -> None:
@@ -111,6 +125,41 @@ def test_only_training_forgets() -> None:
     forgetful = loss()
     model.eval()
     assert loss() != forgetful
+
+
+def test_noise_is_for_training_alone() -> None:
+    batch = Batch.collate([[5, 6, 7, 8, 9, 10]] * 64)
+
+    def losses(**config: float) -> tuple[float, float]:
+        model = make(LOCAL.replace(**{"forget": 0.0, **config}))
+        # The untrained decoder hardly listens to z: let it.
+        model.decoder.layers[0].weight_context.data.mul_(20)
+
+        def loss() -> float:
+            terms = model.losses(batch, ObjectiveConfig(kl_weight=0), seeded(1))
+            return float(terms.total.detach())
+
+        return loss(), (model.eval(), loss())[1]
+
+    learning, judged = losses()
+    for noise in ({"latent_noise": 2.0}, {"token_noise": 0.5}):
+        noisy = losses(**noise)
+        assert noisy[0] != pytest.approx(learning), noise
+        assert noisy[1] == judged, noise
+
+
+def test_token_noise_shows_other_symbols_of_the_batch_and_never_another_start() -> None:
+    model = make(LOCAL.replace(forget=0.0, token_noise=0.5))
+    batch = Batch.collate([[5, 6, 7, 8], [5, 6]])
+    packing = Packing.of(batch.lengths - 1)
+    tokens = packing.pack(batch.tokens)
+    whole = torch.tensor([True, False])
+    shown = model.train()._mistaken(packing, tokens, whole, seeded(3))
+    row = packing.row
+    assert torch.equal(shown[: packing.counts[0]], tokens[: packing.counts[0]])
+    assert torch.equal(shown[row == 1], tokens[row == 1])
+    assert not torch.equal(shown[row == 0], tokens[row == 0])
+    assert set(shown.tolist()) <= set(tokens.tolist())
 
 
 def test_rings_branches_and_their_indices_are_structural() -> None:
@@ -202,15 +251,22 @@ def test_an_exemplar_prior_stores_molecules_and_starts_near_them(
     assert np.array_equal(z, generator.sample_prior(40, seed=3))
     training = generator.encode(corpus.smiles(corpus.indices("train")))
     distance = np.abs(z[:, None] - training[None]).max(-1).min(1)
-    assert distance.max() < 1e-5  # width 0, nothing forgotten: the stored molecules' own latents
+    assert distance.max() < 1e-5  # width 0, nothing rewritten: the stored molecules' own latents
     assert len({row.tobytes() for row in z.round(4)}) > 5
 
 
-def test_forgetting_everything_is_the_blank_prior(corpus: Corpus, tmp_path: Path) -> None:
+def test_rewriting_leaves_the_end_to_the_decoder(corpus: Corpus, tmp_path: Path) -> None:
     model = train(corpus, tmp_path / "model", settings(), progress=False)
-    config = PriorConfig(kind="exemplars", exemplars=1, symbols=1, forget=1.0)
+    config = PriorConfig(kind="exemplars", exemplars=1, symbols=1, rewrite=1.0)
     loaded = with_prior(model, config, corpus)
-    assert not loaded.model.sample_prior(5, seeded()).any()
+    z = loaded.model.sample_prior(400, seeded())
+    known = loaded.model.windows.local(z).abs().amax(-1) > 0
+    assert bool((known[:, 1:] <= known[:, :-1]).all())
+    assert len({int(row.sum()) for row in known}) > 3
+
+
+def test_the_blank_prior_tells_the_decoder_nothing(corpus: Corpus, tmp_path: Path) -> None:
+    model = train(corpus, tmp_path / "model", settings(), progress=False)
     blank = with_prior(model, PriorConfig(kind="blank"))
     assert isinstance(blank.model.prior, Blank)
     assert not blank.model.sample_prior(5, seeded()).any()

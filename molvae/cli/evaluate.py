@@ -20,7 +20,7 @@ from molvae.cli.common import (
     settings,
     show,
 )
-from molvae.cli.flags import SmilesColumn, Temperature
+from molvae.cli.flags import Prior, SmilesColumn, Temperature
 
 if TYPE_CHECKING:
     from molvae.metrics.evaluation import Evaluation
@@ -91,6 +91,7 @@ def evaluate(
         str | None, typer.Option("--html", metavar="FILE", help="Write a page with figures.")
     ] = None,
     smiles_column: SmilesColumn = None,
+    prior: Prior = None,
     temperature: Temperature = None,
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes.  [default: all cores]")
@@ -120,6 +121,7 @@ def evaluate(
         held_out=held_out,
         yardstick=yardstick,
         smiles_column=smiles_column,
+        prior=prior,
         temperature=temperature,
         workers=workers,
         seed=seed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -30,6 +30,7 @@ class EvaluateSettings(Record):
     held_out: str | None = None
     yardstick: bool = True
     smiles_column: str | None = None
+    prior: Literal["normal", "blank"] | None = None
     temperature: Annotated[float, Field(gt=0)] = 1.0
     workers: Annotated[int, Field(ge=1)] | None = None
     seed: int = 0
@@ -61,6 +62,8 @@ def judge(
         raise ConfigError("nothing to judge: name a file of molecules, or a model with --model")
     if chosen.held_out is not None and model is None:
         raise ConfigError("held-out molecules are for a model: name it with --model")
+    if chosen.prior is not None and (model is None or file is not None):
+        raise ConfigError("a prior is for molecules that a model draws: give --model and no file")
     options = chosen.options()
     reference = open_reference(
         chosen.reference,
@@ -71,7 +74,7 @@ def judge(
     given: Sequence[str | None] | None = (
         None if file is None else _texts(file, chosen.smiles_column, options.molecules)
     )
-    generator = None if model is None else load(model, chosen.device)
+    generator = None if model is None else load(model, chosen.device, prior=chosen.prior)
     held_out = None if generator is None else _held_out(generator, chosen, reference)
     if given is None:
         assert generator is not None

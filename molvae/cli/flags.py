@@ -40,6 +40,12 @@ TopP = Annotated[
 BeamWidth = Annotated[
     int | None, typer.Option("--beam-width", help="Beginnings that a beam search keeps.")
 ]
+Prior = Annotated[
+    str | None,
+    typer.Option(
+        "--prior", help="Where to start instead of from the model's own prior: normal or blank."
+    ),
+]
 Sane = Annotated[
     bool | None,
     typer.Option("--sane", help="Turn down molecules that no chemist would make."),

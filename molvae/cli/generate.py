@@ -24,6 +24,7 @@ from molvae.cli.flags import (
     BeamWidth,
     ModelArgument,
     ModelOption,
+    Prior,
     Sane,
     Strategy,
     Temperature,
@@ -49,6 +50,7 @@ def generate(
             "a job that was interrupted.",
         ),
     ] = None,
+    prior: Prior = None,
     strategy: Strategy = None,
     temperature: Temperature = None,
     top_k: TopK = None,
@@ -95,6 +97,7 @@ def generate(
         config,
         assignments,
         molecules=molecules,
+        prior=prior,
         strategy=strategy,
         temperature=temperature,
         top_k=top_k,
@@ -109,7 +112,7 @@ def generate(
         device=device,
     )
     check_output(output or "-")
-    generator = load(model, chosen.device)
+    generator = load(model, chosen.device, prior=chosen.prior)
     options, progress = chosen.options(), show(quiet)
     if shards is not None:
         summary = generate_shards(

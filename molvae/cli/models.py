@@ -166,8 +166,9 @@ def prior(
     width: Annotated[
         float, typer.Option(min=0, help="How far from them, in widths of their posteriors.")
     ] = 1.0,
-    forget: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of their windows to write anew.")
+    rewrite: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="The most of each to write anew; the share is drawn."),
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Determines which molecules are stored.")] = 0,
     quiet: Quiet = False,
@@ -181,7 +182,7 @@ def prior(
 
     fields: dict[str, Any] = {"kind": kind}
     if kind == "exemplars":
-        fields |= {"width": width, "forget": forget, "exemplars": exemplars, "symbols": exemplars}
+        fields |= {"width": width, "rewrite": rewrite, "exemplars": exemplars, "symbols": exemplars}
     config = PriorConfig.parse(fields, where="prior")
     opened = None if corpus is None else Corpus.open(corpus)
     fit_prior(model, output, config, opened, exemplars=exemplars, seed=seed)

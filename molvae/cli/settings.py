@@ -30,9 +30,10 @@ class DecodeSettings(SamplingOptions):
 
 
 class GenerateSettings(BulkOptions):
-    """``molvae generate``; ``workers`` None takes every core."""
+    """``molvae generate``; ``workers`` None takes every core, ``prior`` None is the model's own."""
 
     workers: Annotated[int, Field(ge=1)] | None = 1
+    prior: Literal["normal", "blank"] | None = None
     device: str = "auto"
 
     def options(self) -> BulkOptions:

@@ -63,6 +63,7 @@ def gru_from_tokens(
     ``weight_hh (3h, h)``, ``bias_hn (h,)``.
     """
     lease = POOL.lease()
+    weight_hh, bias_hn = _lowered(weight_hh, bias_hn)
     table, context, initial = _alike(weight_hh, table, context, initial)
     with saved_tensors_hooks(_holding(lease), _unwrap):
         return _TokenGRU.apply(
@@ -81,9 +82,17 @@ def gru_from_inputs(
 ) -> tuple[Tensor, Tensor]:
     """Like :func:`gru_from_tokens`, for packed ``inputs (n, i)`` and ``weight_ih (3h, i)``."""
     lease = POOL.lease()
-    inputs, initial = _alike(weight_hh, inputs, initial)
+    weight_hh, bias_hn = _lowered(weight_hh, bias_hn)
+    inputs, weight_ih, bias, initial = _alike(weight_hh, inputs, weight_ih, bias, initial)
     with saved_tensors_hooks(_holding(lease), _unwrap):
         return _InputGRU.apply(lease, packing, inputs, weight_ih, bias, initial, weight_hh, bias_hn)
+
+
+def _lowered(*weights: Tensor) -> list[Tensor]:
+    """The weights in the precision that autocast asks for."""
+    if not torch.is_autocast_enabled("cpu"):
+        return list(weights)
+    return [weight.to(torch.get_autocast_dtype("cpu")) for weight in weights]
 
 
 def _alike(weight: Tensor, *tensors: Any) -> list[Any]:

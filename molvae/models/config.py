@@ -50,14 +50,15 @@ class PriorConfig(Record):
 
     ``kind`` "normal": N(0, I); "blank": z = 0, for a model trained to ``forget``; "exemplars": near
     one of ``exemplars`` stored molecules with ``symbols`` symbols in all, ``width`` of their
-    posterior's standard deviations away, each window forgotten with probability ``forget``.
+    posterior's standard deviations away, the last part of it to be written anew: a share that is
+    drawn evenly from 0 to ``rewrite``.
     """
 
     kind: Literal["normal", "blank", "exemplars"] = "normal"
     exemplars: Annotated[int, Field(ge=0)] = 0
     symbols: Annotated[int, Field(ge=0)] = 0
     width: Annotated[float, Field(ge=0)] = 1.0
-    forget: Share = 0.0
+    rewrite: Share = 0.0
 
     @model_validator(mode="after")
     def _has_exemplars(self) -> Self:
@@ -78,7 +79,11 @@ class ModelConfig(Record):
     (:mod:`molvae.models.windows`) beside the ``latent_dim`` of the whole molecule, which may then
     be none; 0: no windows. A share ``forget`` of the molecules loses parts of z while training,
     which teaches the decoder to fill them in; of these a share ``forget_all`` loses
-    all of z, which makes the decoder a language model as well.
+    all of z, which makes the decoder a language model as well, and of the others a share
+    ``forget_end`` loses the end of the molecule rather than parts here and there. Molecules that
+    forget nothing are shown z up to ``latent_noise`` away (in every dimension), and a share
+    ``token_noise`` of their previous symbols replaced by others: so that, a step away, one symbol
+    changes and the rest stays.
 
     ``tie_embeddings``: the decoder's output weights are its embedding (Press & Wolf 2017).
 
@@ -95,6 +100,9 @@ class ModelConfig(Record):
     window_dim: Positive = 8
     forget: Share = 0.0
     forget_all: Share = 0.15
+    forget_end: Share = 0.0
+    latent_noise: Annotated[float, Field(ge=0)] = 0.0
+    token_noise: Share = 0.0
     min_std: Annotated[float, Field(ge=0, lt=1)] = 0.0
     decoder_hidden: Positive = 512
     decoder_layers: Layers = 1

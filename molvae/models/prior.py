@@ -60,7 +60,7 @@ class Blank(nn.Module):
 
 
 class Exemplars(nn.Module):
-    """The posterior of a molecule picked from a stored set, widened, with windows forgotten.
+    """The posterior of a molecule picked from a stored set, its end to be written anew.
 
     A mixture with one component for each of ``count`` molecules (the exemplar VAE of Norouzi, Fleet
     & Norouzi 2020, arXiv:2004.04795; a VampPrior, Tomczak & Welling 2018, whose pseudo-inputs are
@@ -68,17 +68,20 @@ class Exemplars(nn.Module):
 
         e ~ stored molecules,   z = (mean(e) + width * std(e) * noise) * keep
 
-    with each window, and the global part, kept with probability ``1 - forget``. The molecules are
-    part of the model file: tokens ``(symbols,)`` and lengths ``(count,)``, whole numbers.
+    where ``keep`` is 1 for the first windows and 0 from a place on that leaves a share of the
+    molecule, drawn evenly from 0 to ``rewrite``, to the decoder; the global part goes with it. The
+    molecules are part of the model file: tokens ``(symbols,)`` and lengths ``(count,)``, whole
+    numbers.
     """
 
-    def __init__(self, windows: Windows, config: PriorConfig) -> None:
+    def __init__(self, windows: Windows, config: PriorConfig, vocab_size: int) -> None:
         super().__init__()
         self.dim = windows.dim
         self.windows, self.config = windows, config
         self.tokens: Tensor
         self.lengths: Tensor
-        self.register_buffer("tokens", torch.zeros(config.symbols, dtype=torch.int16))
+        kind = torch.uint8 if vocab_size <= 256 else torch.int16
+        self.register_buffer("tokens", torch.zeros(config.symbols, dtype=kind))
         self.register_buffer("lengths", torch.zeros(config.exemplars, dtype=torch.int16))
 
     def sample(self, n: int, generator: torch.Generator, encode: Encode | None = None) -> Tensor:
@@ -101,16 +104,16 @@ class Exemplars(nn.Module):
         posterior = encode(batch.tokens, batch.lengths)
         noise = normal(tuple(posterior.mean.shape), generator, posterior.mean)
         z = posterior.mean + self.config.width * posterior.std * noise
-        keep = uniform((len(rows), self.windows.count), generator, z.device) >= self.config.forget
-        rest = uniform((len(rows),), generator, z.device) >= self.config.forget
-        return (z * self.windows.mask(keep, rest)).to(generator.device)
+        anew = self.config.rewrite * uniform((len(rows),), generator, z.device)
+        kept = self.windows.first(1 - anew, batch.lengths.to(z.device) - 2)
+        return (z * self.windows.mask(kept, anew == 0)).to(generator.device)
 
 
 Prior = StandardNormal | Blank | Exemplars
 
 
-def make_prior(config: PriorConfig, windows: Windows) -> Prior:
-    """The prior that the settings name."""
+def make_prior(config: PriorConfig, windows: Windows, vocab_size: int) -> Prior:
+    """The prior that the settings name, for a model with so many symbols."""
     if config.kind == "exemplars":
-        return Exemplars(windows, config)
+        return Exemplars(windows, config, vocab_size)
     return Blank(windows.dim) if config.kind == "blank" else StandardNormal(windows.dim)

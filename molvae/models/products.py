@@ -47,6 +47,8 @@ def sum_of_outer(a: Tensor, b: Tensor) -> Tensor:
     >>> sum_of_outer(torch.ones(5, 1), torch.ones(5, 2)).tolist()
     [[5.0, 5.0]]
     """
+    if _ONEDNN is None or a.dtype != torch.float32:
+        return torch.mm(a.t(), b)
     total: Tensor | None = None
     for x, y in zip(a.split(_CHUNK), b.split(_CHUNK), strict=True):
         x, y = _padded(x, _CHUNK // 8), _padded(y, _CHUNK // 8)

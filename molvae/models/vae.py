@@ -65,7 +65,7 @@ class SequenceVAE(nn.Module):
         self.bottleneck = GaussianBottleneck(
             self.encoder.features, self.windows, config.min_std, generator
         )
-        self.prior = make_prior(config.prior, self.windows)
+        self.prior = make_prior(config.prior, self.windows, vocab_size)
         self.decoder = Decoder(config, vocab_size, self.windows, generator)
         self.head = (
             None if config.head is None else PropertyHead(self.latent_dim, config.head, generator)
@@ -119,7 +119,7 @@ class SequenceVAE(nn.Module):
     ) -> Terms:
         """The objective's terms on a batch: reconstruction, kl, and property with labels and head.
 
-        All randomness (noise of z, what is forgotten, token dropout) is drawn from ``generator``.
+        All randomness (of z, what is forgotten, hidden, mistaken) is drawn from ``generator``.
         ``kl_weight`` replaces the objective's at this step of a schedule. Diagnostics:
         ``nats_per_token`` and ``token_accuracy``.
         """
@@ -128,11 +128,8 @@ class SequenceVAE(nn.Module):
         posterior = self._posterior(packing, symbols)
         z = posterior.sample(normal(tuple(posterior.mean.shape), generator, posterior.mean))
 
-        known = z
-        if self.training and self.config.forget:
-            share, everything = self.config.forget, self.config.forget_all
-            known = forget(z, self.windows, share, everything, generator)
-        seen = self._blank(packing, packing.pack(batch.tokens), generator)
+        known, whole = self._known(z, batch.lengths - 2, generator)
+        seen = self._mistaken(packing, packing.pack(batch.tokens), whole, generator)
         nats, correct = self._token_nats(packing, seen, symbols, known)
         reconstruction = self._weighted(nats, packing, batch, objective).sum() / len(batch)
 
@@ -193,14 +190,47 @@ class SequenceVAE(nn.Module):
         posterior: Posterior = self.bottleneck(packing, features, places)
         return posterior
 
-    def _blank(self, packing: Packing, tokens: Tensor, generator: torch.Generator) -> Tensor:
-        """Token dropout (Bowman et al. 2016, section 3.1): hide a share of what the decoder sees,
-        so that it must ask z. The start stays; a hidden symbol becomes padding."""
-        if not self.training or self.config.token_dropout == 0:
+    def _known(
+        self, z: Tensor, symbols: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """What the decoder is told of z ``(b, d)`` while training, and which molecules forget
+        nothing, ``(b,)``: parts of it are forgotten, and where nothing is, it is a step away."""
+        whole = torch.ones(len(z), dtype=torch.bool, device=z.device)
+        if not self.training:
+            return z, whole
+        known = z
+        if self.config.forget:
+            config = self.config
+            shares = (config.forget, config.forget_all, config.forget_end)
+            known, whole = forget(z, self.windows, symbols.to(z.device), shares, generator)
+        if self.config.latent_noise:
+            step = self.config.latent_noise * uniform((len(z), 1), generator, z.device)
+            noise = step * normal(tuple(z.shape), generator, z)
+            known = torch.where(whole[:, None], known + noise, known)
+        return known, whole
+
+    def _mistaken(
+        self, packing: Packing, tokens: Tensor, whole: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """What the decoder is shown of the symbols before, while training: never the start changed.
+
+        Token dropout (Bowman et al. 2016, section 3.1) hides a share, which become padding, so
+        that it must ask z. Token noise puts others of the batch in the place of a share, where z is
+        ``whole``, so that it learns to go on as z says after a mistake.
+        """
+        if not self.training:
             return tokens
-        hidden = uniform((packing.size,), generator, tokens.device) < self.config.token_dropout
-        hidden[: packing.counts[0]] = False
-        return tokens.masked_fill(hidden, self.pad_id)
+        if self.config.token_noise:
+            wrong = uniform((packing.size,), generator, tokens.device) < self.config.token_noise
+            wrong &= whole[packing.row]
+            wrong[: packing.counts[0]] = False
+            others = torch.randperm(packing.size, generator=generator, device=generator.device)
+            tokens = torch.where(wrong, tokens[others.to(tokens.device)], tokens)
+        if self.config.token_dropout:
+            hidden = uniform((packing.size,), generator, tokens.device) < self.config.token_dropout
+            hidden[: packing.counts[0]] = False
+            tokens = tokens.masked_fill(hidden, self.pad_id)
+        return tokens
 
     def _token_nats(
         self, packing: Packing, seen: Tensor, symbols: Tensor, z: Tensor

@@ -89,6 +89,19 @@ class Windows:
         first = torch.arange(self.count, device=symbols.device) * self.size
         return first <= symbols[:, None]
 
+    def first(self, share: Tensor, symbols: Tensor) -> Tensor:
+        """The first windows of molecules of so many ``symbols (b,)``: the ``share (b,)`` of those
+        they reach into, rounded down; ``(b, count)`` bool.
+
+        >>> windows = Windows(count=3, size=2, width=1, rest=0)
+        >>> windows.first(torch.tensor([0.5, 0.7]), torch.tensor([4, 4]))
+        tensor([[ True, False, False],
+                [ True,  True, False]])
+        """
+        reached = self.begun(symbols).sum(1)
+        number = torch.arange(self.count, device=symbols.device)
+        return number < (share.to(symbols.device) * reached).floor()[:, None]
+
     def mask(self, keep: Tensor, rest: Tensor) -> Tensor:
         """``(b, d)`` ones and zeros from ``keep (b, count)`` and ``rest (b,)``."""
         return torch.cat(
@@ -121,15 +134,24 @@ class WindowReader(nn.Module):
 
 
 def forget(
-    z: Tensor, windows: Windows, share: float, everything: float, generator: torch.Generator
-) -> Tensor:
-    """``z (b, d)`` with windows, and the global part, set to zero at random.
+    z: Tensor,
+    windows: Windows,
+    symbols: Tensor,
+    shares: tuple[float, float, float],
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """``z (b, d)`` of molecules with so many ``symbols (b,)``, parts of it set to zero at random;
+    and which molecules kept all of it, ``(b,)`` bool.
 
-    A ``share`` of the molecules forgets; of these a share of ``everything`` loses all of z, the
-    others each part at a rate of the molecule's own, drawn evenly from 0 to 1.
+    ``shares`` are those of the molecules that forget; of these, of those that lose all of z; and of
+    the others, of those that lose their end, from a window on that is drawn evenly. The rest loses
+    each window, and the global part, at a rate of the molecule's own, drawn evenly from 0 to 1.
     """
-    rates = uniform((4, len(z)), generator, z.device)
-    rate = torch.where(rates[1] < everything, 1.0, rates[0])
-    rate = torch.where(rates[2] < share, rate, 0.0)
-    keep = uniform((len(z), windows.count), generator, z.device) >= rate[:, None]
-    return z * windows.mask(keep, rates[3] >= rate)
+    some, everything, end = shares
+    draws = uniform((6, len(z)), generator, z.device)
+    rate = torch.where(draws[1] < everything, 1.0, draws[0])
+    rate = torch.where(draws[2] < some, rate, 0.0)
+    ends = (draws[4] < end) & (rate > 0) & (rate < 1)
+    scattered = uniform((len(z), windows.count), generator, z.device) >= rate[:, None]
+    keep = torch.where(ends[:, None], windows.first(draws[5], symbols), scattered)
+    return z * windows.mask(keep, draws[3] >= rate), rate == 0

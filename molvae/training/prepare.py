@@ -16,6 +16,7 @@ from molvae.models.vae import SequenceVAE
 from molvae.training.batches import Molecules
 from molvae.training.checkpoint import Loaded, build_model
 from molvae.training.config import TrainConfig
+from molvae.training.growth import widened
 from molvae.training.vocabulary import (
     Vocabulary,
     extend_rows,
@@ -24,7 +25,19 @@ from molvae.training.vocabulary import (
 )
 from molvae.training.weights import get_weights, set_weights
 
-ADJUSTABLE = frozenset({"head", "token_dropout", "min_std", "forget", "forget_all", "prior"})
+ADJUSTABLE = frozenset(
+    {
+        "head",
+        "token_dropout",
+        "token_noise",
+        "latent_noise",
+        "min_std",
+        "forget",
+        "forget_all",
+        "forget_end",
+        "prior",
+    }
+)
 """What fine-tuning may change about a model; all else is fixed by its weights."""
 
 
@@ -132,7 +145,15 @@ def adopt(start: Loaded, model: SequenceVAE, tokenizer: Tokenizer, *, keep_head:
     if not keep_head:
         heads = {k: v for k, v in own.items() if k.startswith("head.")}
         weights = {k: v for k, v in weights.items() if not k.startswith("head.")} | heads
-    if tokenizer.vocab_size != start.tokenizer.vocab_size:
+    more_symbols = tokenizer.vocab_size != start.tokenizer.vocab_size
+    if model.config.decoder_hidden != start.model.config.decoder_hidden:
+        if more_symbols:
+            raise ConfigError(
+                "a model cannot be given new symbols and a wider decoder at once: leave out "
+                "model.decoder_hidden, and widen the decoder in a run of its own"
+            )
+        weights = widened(weights, model)
+    if more_symbols:
         weights = extend_rows(weights, model, start.tokenizer, tokenizer)
     set_weights(model, weights)
 
@@ -144,12 +165,14 @@ def _sizes_of_start(wanted: ModelConfig, start: ModelConfig) -> ModelConfig:
             "model.prior is exemplars, which training cannot make: molvae models prior"
         )
     for name, value in changes.items():
-        if name not in ADJUSTABLE and value != getattr(start, name):
+        wider = name == "decoder_hidden" and value > start.decoder_hidden
+        if name not in ADJUSTABLE and value != getattr(start, name) and not wider:
             raise ConfigError(
                 f"model.{name} is {value} but that of the model to start from is "
                 f"{getattr(start, name)}; leave it out"
             )
-    return start.model_copy(update={k: v for k, v in changes.items() if k in ADJUSTABLE})
+    kept = {k: v for k, v in changes.items() if k in ADJUSTABLE or k == "decoder_hidden"}
+    return start.model_copy(update=kept)
 
 
 def _usable(corpus: Corpus, vocabulary: Vocabulary, part: str) -> np.ndarray:

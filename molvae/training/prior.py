@@ -87,4 +87,5 @@ def _draw(corpus: Corpus, loaded: Loaded, count: int, seed: int) -> tuple[np.nda
     offsets = np.asarray(corpus.offsets)
     parts = [corpus.tokens[offsets[row] : offsets[row + 1]] for row in chosen]
     lengths = np.array([len(part) for part in parts], np.int16)
-    return vocabulary.ids[np.concatenate(parts)].astype(np.int16), lengths
+    kind = np.uint8 if loaded.tokenizer.vocab_size <= 256 else np.int16
+    return vocabulary.ids[np.concatenate(parts)].astype(kind), lengths
