@@ -22,9 +22,10 @@ from molvae.base.errors import ConfigError, InputError, ModelError
 from molvae.base.progress import Progress
 from molvae.base.seeds import derive_seed
 from molvae.chem.alerts import SanityOptions, insane_reason
+from molvae.chem.features import part_counts
 from molvae.chem.mending import encodable
 from molvae.chem.selfies import CodecError
-from molvae.chem.smiles import MoleculeError, canonicalise, parse
+from molvae.chem.smiles import MoleculeError, canonicalise, parse, parse_many
 from molvae.chem.tokenizer import Tokenizer
 from molvae.latent.decoding import Decoding, Sane, Strategy
 from molvae.latent.posteriors import Likelihood, Posteriors, Reasons
@@ -139,6 +140,69 @@ class Generator:
         generator = torch.Generator().manual_seed(derive_seed(seed, "prior"))
         return self.model.sample_prior(n, generator).float().cpu().numpy()
 
+    @property
+    def candidates(self) -> int:
+        """Of how many a draw is chosen, unless it is said otherwise; 1 without a critic."""
+        critic = self.model.config.critic
+        return 1 if critic is None else critic.candidates
+
+    def draw(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        candidates: int | None = None,
+        sane: Sane = None,
+        **options: Unpack[Strategy],
+    ) -> tuple[list[str | None], Reasons]:
+        """``n`` draws from the prior, row by row with the reason where one came to nothing.
+
+        Symbols are drawn unless another strategy is given. Of each latent so many ``candidates``
+        are written (None: as the model is set up), and the model's critic chooses one of them, with
+        probabilities that make it as frequent as in the data (:mod:`molvae.latent.critic`). Raises
+        :class:`ConfigError` for several candidates from a model without a critic.
+        """
+        z = self.sample_prior(n, derive_seed(seed, "latents"))
+        strategy: Strategy = {"strategy": "sample", **options}
+        several = self.candidates if strategy["strategy"] == "sample" else 1
+        several = several if candidates is None else candidates
+        if several < 1 or (several > 1 and self.model.critic is None):
+            raise ConfigError(
+                f"candidates is {several}: "
+                + ("take at least 1" if several < 1 else "this model has no critic to choose among "
+                   "them; fit one with molvae models critic")
+            )  # fmt: skip
+        symbols = derive_seed(seed, "symbols")
+        if several == 1:
+            return self.decode_with_reasons(z, seed=symbols, sane=sane, **strategy)
+        smiles, reasons = self.decode_with_reasons(
+            np.repeat(z, several, 0), seed=symbols, sane=sane, **strategy
+        )
+        chosen = self._choose(smiles, several, derive_seed(seed, "candidates"))
+        return [smiles[i] for i in chosen], [reasons[i] for i in chosen]
+
+    def _choose(self, smiles: Sequence[str | None], several: int, seed: int) -> list[int]:
+        """The place of the one that is chosen among each ``several`` of ``smiles``."""
+        score = self.realism(smiles)
+        # The largest of log-weights with Gumbel noise is a draw by the weights.
+        noise = np.random.default_rng(seed).gumbel(size=len(score))
+        race = np.where(np.isnan(score), -np.inf, score + noise).reshape(-1, several)
+        first = np.arange(len(race)) * several
+        return (first + race.argmax(1)).tolist()
+
+    def realism(self, smiles: Sequence[str | None]) -> np.ndarray:
+        """The critic's logit for each molecule, ``(n,)``: how much more often, in nats, the data
+        have molecules like it than the decoder writes them. NaN for None and for what does not
+        parse. Raises :class:`ModelError` for a model without a critic."""
+        config, weights = self.model.config.critic, self.model.critic
+        if config is None or weights is None:
+            raise ModelError("this model has no critic; fit one with molvae models critic")
+        mols = parse_many(smiles)
+        *linear, constant = weights.double().cpu().numpy()
+        score: np.ndarray = part_counts(mols, config.bits) @ np.array(linear) + constant
+        score[[mol is None for mol in mols]] = np.nan
+        return score
+
     def sample(
         self,
         n: int,
@@ -146,16 +210,16 @@ class Generator:
         seed: int = 0,
         unique: bool = False,
         sane: Sane = None,
+        candidates: int | None = None,
         progress: bool | None = False,
         **options: Unpack[Strategy],
     ) -> list[str]:
         """``n`` molecules from the prior, canonical SMILES; ``unique`` for distinct ones.
 
-        Symbols are drawn unless another strategy is given. What is turned down is drawn anew;
-        raises :class:`ModelError` where ``n`` molecules would take more than a hundred draws each
-        (a collapsed model asked for distinct ones).
+        What is turned down is drawn anew, by :meth:`draw`. Raises :class:`ModelError` where ``n``
+        molecules would take more than a hundred draws each (a collapsed model asked for distinct
+        ones).
         """
-        sampling: Strategy = {"strategy": "sample", **options}
         found: list[str] = []
         seen: set[str] = set()
         limit = 100 * n + 1000
@@ -163,10 +227,10 @@ class Generator:
         with Progress("generating", total=n, show=progress) as bar:
             while len(found) < n and draws < limit:
                 size = min(self.batch_size, max(64, n - len(found)))
-                z = self.sample_prior(size, derive_seed(seed, "latents", draws))
-                step = derive_seed(seed, "symbols", draws)
                 before = len(found)
-                for smiles in self.decode(z, seed=step, sane=sane, **sampling):
+                step = derive_seed(seed, "draws", draws)
+                drawn, _ = self.draw(size, seed=step, sane=sane, candidates=candidates, **options)
+                for smiles in drawn:
                     if smiles is not None and not (unique and smiles in seen):
                         seen.add(smiles)
                         found.append(smiles)

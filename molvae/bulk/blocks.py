@@ -70,10 +70,10 @@ class Block:
 def draw_block(generator: Generator, options: BulkOptions, number: int) -> Block:
     """Draw and filter one block; each of its molecules once, where ``unique``."""
     draws = options.draws_per_block()
-    z = generator.sample_prior(draws, derive_seed(options.seed, "latents", number))
-    smiles, reasons = generator.decode_with_reasons(
-        z,
-        seed=derive_seed(options.seed, "symbols", number),
+    smiles, reasons = generator.draw(
+        draws,
+        seed=derive_seed(options.seed, "block", number),
+        candidates=options.candidates,
         sane=options.sane,
         **strategy_of(options),
     )

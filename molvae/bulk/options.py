@@ -85,8 +85,9 @@ class BulkOptions(SamplingOptions):
     Symbols are chosen as in :class:`~molvae.models.sampling.SamplingOptions`. ``molecules`` is
     how many are wanted; ``properties`` are computed and written; ``where`` keeps molecules that
     meet all conditions, such as ``"qed>=0.6"``; ``sane`` (true, or limits) turns down what no
-    chemist would make; ``unique`` keeps each molecule once. ``block`` is the number of draws in a
-    block, None for 20,000 or fewer for small jobs.
+    chemist would make; ``unique`` keeps each molecule once. Each draw is one of ``candidates`` that
+    the model's critic chooses from, None for as many as the model is set up for. ``block`` is the
+    number of draws in a block, None for 20,000 or fewer for small jobs.
     """
 
     molecules: Annotated[int, Field(ge=1)] = 1000
@@ -95,6 +96,7 @@ class BulkOptions(SamplingOptions):
     sane: bool | SanityOptions = False
     properties: Annotated[tuple[str, ...], AfterValidator(_known_properties)] = ()
     where: Annotated[tuple[str, ...], AfterValidator(_readable_conditions)] = ()
+    candidates: Annotated[int, Field(ge=1)] | None = None
     block: Annotated[int, Field(ge=1)] | None = None
 
     def conditions(self) -> tuple[Condition, ...]:

@@ -20,7 +20,7 @@ from molvae.cli.common import (
     settings,
     show,
 )
-from molvae.cli.flags import Prior, SmilesColumn, Temperature
+from molvae.cli.flags import Candidates, Prior, SmilesColumn, Temperature
 
 if TYPE_CHECKING:
     from molvae.metrics.evaluation import Evaluation
@@ -92,6 +92,7 @@ def evaluate(
     ] = None,
     smiles_column: SmilesColumn = None,
     prior: Prior = None,
+    candidates: Candidates = None,
     temperature: Temperature = None,
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes.  [default: all cores]")
@@ -122,6 +123,7 @@ def evaluate(
         yardstick=yardstick,
         smiles_column=smiles_column,
         prior=prior,
+        candidates=candidates,
         temperature=temperature,
         workers=workers,
         seed=seed,

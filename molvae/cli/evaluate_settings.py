@@ -31,6 +31,7 @@ class EvaluateSettings(Record):
     yardstick: bool = True
     smiles_column: str | None = None
     prior: Literal["normal", "blank"] | None = None
+    candidates: Annotated[int, Field(ge=1)] | None = None
     temperature: Annotated[float, Field(gt=0)] = 1.0
     workers: Annotated[int, Field(ge=1)] | None = None
     seed: int = 0
@@ -120,12 +121,13 @@ def _drawn(
         while len(found) < wanted:
             number = len(found)
             size = min(DRAWS, wanted - number)
-            found += generator.decode(
-                generator.sample_prior(size, derive_seed(chosen.seed, "latents", number)),
-                seed=derive_seed(chosen.seed, "symbols", number),
-                strategy="sample",
+            drawn, _ = generator.draw(
+                size,
+                seed=derive_seed(chosen.seed, "draws", number),
+                candidates=chosen.candidates,
                 temperature=chosen.temperature,
             )
+            found += drawn
             bar.advance(size)
     return found
 

@@ -46,6 +46,13 @@ Prior = Annotated[
         "--prior", help="Where to start instead of from the model's own prior: normal or blank."
     ),
 ]
+Candidates = Annotated[
+    int | None,
+    typer.Option(
+        "--candidates",
+        help="Each draw is one of so many that the model's critic chooses from; 1 is without it.",
+    ),
+]
 Sane = Annotated[
     bool | None,
     typer.Option("--sane", help="Turn down molecules that no chemist would make."),

@@ -22,6 +22,7 @@ from molvae.cli.common import (
 )
 from molvae.cli.flags import (
     BeamWidth,
+    Candidates,
     ModelArgument,
     ModelOption,
     Prior,
@@ -51,6 +52,7 @@ def generate(
         ),
     ] = None,
     prior: Prior = None,
+    candidates: Candidates = None,
     strategy: Strategy = None,
     temperature: Temperature = None,
     top_k: TopK = None,
@@ -98,6 +100,7 @@ def generate(
         assignments,
         molecules=molecules,
         prior=prior,
+        candidates=candidates,
         strategy=strategy,
         temperature=temperature,
         top_k=top_k,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from molvae.cli.common import AsJson, Quiet, Verbose, print_json, print_table, say
+from molvae.cli.common import AsJson, Quiet, Verbose, print_json, print_table, say, show
 
 app = typer.Typer(help="List, describe and export models.", no_args_is_help=True)
 
@@ -187,3 +187,49 @@ def prior(
     opened = None if corpus is None else Corpus.open(corpus)
     fit_prior(model, output, config, opened, exemplars=exemplars, seed=seed)
     say(f"{output}: sampling starts from the {kind} prior", quiet)
+
+
+@app.command()
+def critic(
+    model: Model,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the new model.")],
+    corpus: Annotated[Path, typer.Option("--corpus", help="What the samples should be like.")],
+    draws: Annotated[
+        int, typer.Option(min=100, help="Samples, and molecules of the corpus, to learn from.")
+    ] = 200_000,
+    candidates: Annotated[
+        int, typer.Option(min=1, help="How many each draw is to be chosen from.")
+    ] = 4,
+    bits: Annotated[int, typer.Option(min=64, help="Columns for the parts of molecules.")] = 4096,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes.  [default: all cores]")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Determines the samples.")] = 0,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Teach a critic what a model writes too often and too seldom; sampling then corrects it.
+
+    Each draw becomes one of several candidates, chosen to make it as frequent as in the data.
+    """
+    from molvae.datasets.corpus import Corpus
+    from molvae.latent.critic import fit_critic
+    from molvae.models.config import CriticConfig
+
+    config = CriticConfig.parse({"bits": bits, "candidates": candidates}, where="critic")
+    quality = fit_critic(
+        model,
+        output,
+        Corpus.open(corpus),
+        config,
+        draws=draws,
+        seed=seed,
+        workers=workers,
+        progress=show(quiet),
+    )
+    say(
+        f"{output}: the critic tells {quality.samples:,} samples from {quality.molecules:,} "
+        f"molecules with ROC-AUC {quality.roc_auc:.3f} (0.5: not at all); each draw is now chosen "
+        f"from {candidates} candidates",
+        quiet,
+    )

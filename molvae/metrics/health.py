@@ -156,11 +156,8 @@ def assess(
         )
         bar.advance()
 
-        drawn = generator.decode(
-            generator.sample_prior(options.samples, derive_seed(seed, "prior")),
-            strategy="sample",
-            temperature=options.temperature,
-            seed=derive_seed(seed, "samples"),
+        drawn, _ = generator.draw(
+            options.samples, temperature=options.temperature, seed=derive_seed(seed, "samples")
         )
         samples = Samples(
             drawn=len(drawn),

@@ -67,6 +67,16 @@ class PriorConfig(Record):
         return self
 
 
+class CriticConfig(Record):
+    """A critic that tells the model's samples from data by ``features`` counts of parts of
+    molecules, those of atoms in ``bits`` columns; each draw is one of ``candidates``
+    (:mod:`molvae.latent.critic`)."""
+
+    bits: Annotated[int, Field(ge=64, multiple_of=16)] = 4096
+    features: Annotated[int, Field(ge=0)] = 0
+    candidates: Positive = 4
+
+
 class ModelConfig(Record):
     """The sizes of a SELFIES VAE.
 
@@ -109,6 +119,7 @@ class ModelConfig(Record):
     token_dropout: Share = 0.0
     tie_embeddings: bool = False
     prior: PriorConfig = PriorConfig()
+    critic: CriticConfig | None = None
     head: HeadConfig | None = None
 
     @model_validator(mode="after")

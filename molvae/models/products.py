@@ -3,11 +3,12 @@
 ``torch.mm`` calls MKL, which uses half the vector width of processors that are not Intel's: there,
 oneDNN (inside torch too, but used for single precision only by ``torch.compile``) is twice as fast,
 and elsewhere about as fast. Where it is missing or switched off (``torch.backends.mkldnn``), and
-for other number types, ``torch.mm`` does the work.
+for other number types, ``torch.mm`` does the work. bfloat16 is oneDNN's in ``torch.mm`` too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch.autograd.function import once_differentiable
 # oneDNN compiles and keeps a kernel for every new shape, so let there be few numbers of rows.
 _ROWS = 8
 _CHUNK = 512  # rows whose transpose stays in the cache
+_LOW_CHUNK = 2048  # of half the size, and summed up in single precision
 
 
 def multiply(x: Tensor, weight: Tensor) -> Tensor:
@@ -26,18 +28,16 @@ def multiply(x: Tensor, weight: Tensor) -> Tensor:
     >>> multiply(torch.ones(2, 3), torch.ones(4, 3)).tolist()
     [[3.0, 3.0, 3.0, 3.0], [3.0, 3.0, 3.0, 3.0]]
     """
-    if _ONEDNN is None or x.dtype != torch.float32 or x.device.type != "cpu":
-        return torch.mm(x, weight.t())
-    if not torch.backends.mkldnn.enabled or 0 in (*x.shape, *weight.shape):
+    product = _product(x)
+    if product is None or 0 in (*x.shape, *weight.shape):
         return torch.mm(x, weight.t())
     if not (weight.is_contiguous() or weight.t().is_contiguous()):
         weight = weight.contiguous()  # oneDNN has no kernel but its reference one for other views
     if len(x) <= _CHUNK:
-        return _ONEDNN(_padded(x, _ROWS), weight, None, "none", [], "")[: len(x)]
+        return product(_padded(x, _ROWS), weight)[: len(x)]
     out = x.new_empty(len(x), len(weight))
     for part, rows in zip(out.split(_CHUNK), x.split(_CHUNK), strict=True):
-        product = _ONEDNN(_padded(rows, _CHUNK // 8), weight, None, "none", [], "")
-        part.copy_(product[: len(rows)])
+        part.copy_(product(_padded(rows, _CHUNK // 8), weight)[: len(rows)])
     return out
 
 
@@ -47,14 +47,25 @@ def sum_of_outer(a: Tensor, b: Tensor) -> Tensor:
     >>> sum_of_outer(torch.ones(5, 1), torch.ones(5, 2)).tolist()
     [[5.0, 5.0]]
     """
-    if _ONEDNN is None or a.dtype != torch.float32:
-        return torch.mm(a.t(), b)
+    low = a.dtype == torch.bfloat16
+    chunk = _LOW_CHUNK if low else _CHUNK
     total: Tensor | None = None
-    for x, y in zip(a.split(_CHUNK), b.split(_CHUNK), strict=True):
-        x, y = _padded(x, _CHUNK // 8), _padded(y, _CHUNK // 8)
-        part = multiply(x.t(), y.t())
+    for x, y in zip(a.split(chunk), b.split(chunk), strict=True):
+        x, y = _padded(x, chunk // 8), _padded(y, chunk // 8)
+        part = torch.mm(x.t(), y).float() if low else multiply(x.t(), y.t())
         total = part if total is None else total.add_(part)
     return a.new_zeros(a.shape[1], b.shape[1]) if total is None else total
+
+
+def _product(x: Tensor) -> Callable[[Tensor, Tensor], Tensor] | None:
+    """oneDNN's product for numbers like ``x``; None where ``torch.mm`` is another library's."""
+    if x.device.type != "cpu" or not torch.backends.mkldnn.enabled:
+        return None
+    if x.dtype == torch.bfloat16:
+        return lambda rows, weight: torch.mm(rows, weight.t())
+    if x.dtype == torch.float32 and _ONEDNN is not None:
+        return lambda rows, weight: _ONEDNN(rows, weight, None, "none", [], "")
+    return None
 
 
 def _padded(x: Tensor, rows: int) -> Tensor:
@@ -64,7 +75,10 @@ def _padded(x: Tensor, rows: int) -> Tensor:
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """``x (m, k) @ weight (n, k).T + bias (n,)`` with gradients, ``(m, n)``."""
-    if x.device.type != "cpu" or x.dtype != torch.float32 or weight.dtype != torch.float32:
+    if torch.is_autocast_enabled(x.device.type):
+        lower = torch.get_autocast_dtype(x.device.type)
+        x, weight, bias = x.to(lower), weight.to(lower), bias.to(lower)
+    if _product(x) is None or not x.dtype == weight.dtype == bias.dtype:
         return torch.nn.functional.linear(x, weight, bias)
     return _Affine.apply(x, weight, bias)
 

@@ -66,6 +66,9 @@ class SequenceVAE(nn.Module):
             self.encoder.features, self.windows, config.min_std, generator
         )
         self.prior = make_prior(config.prior, self.windows, vocab_size)
+        self.critic: Tensor | None
+        features = None if config.critic is None else torch.zeros(config.critic.features + 1)
+        self.register_buffer("critic", features)
         self.decoder = Decoder(config, vocab_size, self.windows, generator)
         self.head = (
             None if config.head is None else PropertyHead(self.latent_dim, config.head, generator)

@@ -36,6 +36,7 @@ ADJUSTABLE = frozenset(
         "forget_all",
         "forget_end",
         "prior",
+        "critic",
     }
 )
 """What fine-tuning may change about a model; all else is fixed by its weights."""
@@ -77,6 +78,10 @@ def prepare(
     if sizes.prior.kind == "exemplars" and not same_space:
         # What it was fitted to is no longer what the model writes like.
         sizes = sizes.replace(prior={"kind": "blank" if sizes.forget else "normal"})
+    if start is None and sizes.critic is not None:
+        raise ConfigError("model.critic is not made by training: molvae models critic")
+    if not same_space:
+        sizes = sizes.model_copy(update={"critic": None})  # it knows another model's habits
     head = resolve_head(corpus, config.data.labels, sizes.head)
     config = config.model_copy(update={"model": sizes.model_copy(update={"head": head})})
     molecules = molecules_of(corpus, vocabulary, head)
@@ -140,7 +145,7 @@ def adopt(start: Loaded, model: SequenceVAE, tokenizer: Tokenizer, *, keep_head:
     weights = {
         name: value
         for name, value in get_weights(start.model).items()
-        if name in own or not name.startswith("prior.")
+        if name in own or not name.startswith(("prior.", "critic"))
     }
     if not keep_head:
         heads = {k: v for k, v in own.items() if k.startswith("head.")}
@@ -164,6 +169,8 @@ def _sizes_of_start(wanted: ModelConfig, start: ModelConfig) -> ModelConfig:
         raise ConfigError(
             "model.prior is exemplars, which training cannot make: molvae models prior"
         )
+    if wanted.critic is not None and wanted.critic != start.critic:
+        raise ConfigError("model.critic is not made by training: molvae models critic")
     for name, value in changes.items():
         wider = name == "decoder_hidden" and value > start.decoder_hidden
         if name not in ADJUSTABLE and value != getattr(start, name) and not wider:

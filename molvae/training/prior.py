@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ import torch
 from molvae.base.errors import ConfigError, InputError
 from molvae.base.seeds import derive_seed
 from molvae.datasets.corpus import Corpus
-from molvae.models.config import PriorConfig
+from molvae.models.config import CriticConfig, PriorConfig
 from molvae.training.checkpoint import Loaded, build_model, load_model, save_model
 from molvae.training.run import now
 from molvae.training.vocabulary import match_vocabulary
@@ -47,11 +48,30 @@ def with_prior(
             "prior.tokens": torch.from_numpy(tokens),
             "prior.lengths": torch.from_numpy(lengths),
         }
-    settings = loaded.model.config.model_copy(update={"prior": config})
-    run = loaded.config.model_copy(update={"model": settings})
+    return _changed(loaded, {"prior": config}, "prior.", stored)
+
+
+def with_critic(
+    loaded: Loaded, config: CriticConfig | None, weights: torch.Tensor | None = None
+) -> Loaded:
+    """The model with a critic of ``weights (features + 1,)`` in place of its own, if it had one;
+    without ``config`` it has none. Nothing else changes."""
+    stored: dict[str, torch.Tensor] = {}
+    if config is not None and weights is not None:
+        config = config.model_copy(update={"features": len(weights) - 1})
+        stored["critic"] = weights
+    return _changed(loaded, {"critic": config}, "critic", stored)
+
+
+def _changed(
+    loaded: Loaded, settings: dict[str, Any], part: str, stored: dict[str, torch.Tensor]
+) -> Loaded:
+    """The model with other ``settings`` and with ``stored`` for the weights of a ``part``."""
+    sizes = loaded.model.config.model_copy(update=settings)
+    run = loaded.config.model_copy(update={"model": sizes})
     model = build_model(run, loaded.tokenizer)
     weights = get_weights(loaded.model)
-    kept = {name: value for name, value in weights.items() if not name.startswith("prior.")}
+    kept = {name: value for name, value in weights.items() if not name.startswith(part)}
     set_weights(model, kept | stored)
     return Loaded(model.eval(), loaded.tokenizer, run, loaded.provenance)
 

@@ -1,0 +1,180 @@
+"""The critic: counts of parts, the choice among candidates, and what it brings a bad sampler."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rdkit import Chem
+from typer.testing import CliRunner
+
+from molvae.base.errors import ConfigError, InputError, ModelError
+from molvae.chem.features import feature_count, part_counts
+from molvae.cli.app import app
+from molvae.datasets.corpus import Corpus, build_corpus
+from molvae.datasets.sources import Source
+from molvae.generator import Generator, load
+from molvae.latent.critic import fit_critic
+from molvae.models.config import CriticConfig
+from molvae.training.checkpoint import load_model
+from molvae.training.config import TrainConfig
+from molvae.training.head import fit_head
+from molvae.training.loop import train
+from molvae.training.prior import with_critic
+
+BITS = 256
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    sample = Path(__file__).parents[1] / "data" / "samples" / "moses_2000.smi"
+    smiles = sample.read_text().split()[:600]
+    labels = {"size": np.array([float(len(s)) for s in smiles])}
+    return build_corpus(
+        Source.molecules(smiles, labels), tmp_path_factory.mktemp("corpus"), workers=1
+    )
+
+
+@pytest.fixture(scope="module")
+def model(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A decoder that has seen too little: it knows the symbols and hardly any chemistry."""
+    config = TrainConfig.parse(
+        {
+            "model": {"encoder_hidden": 16, "decoder_hidden": 48, "latent_dim": 4},
+            "optimiser": {"batch_size": 32, "learning_rate": 0.01, "average": 0.0},
+            "run": {"steps": 60, "device": "cpu"},
+        }
+    )
+    return train(corpus, tmp_path_factory.mktemp("run") / "model", config, progress=False)
+
+
+@pytest.fixture(scope="module")
+def judged(model: Path, corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("judged") / "model"
+    quality = fit_critic(
+        model, out, corpus, CriticConfig(bits=BITS), draws=500, workers=1, progress=False
+    )
+    assert quality.samples == 500
+    assert quality.roc_auc > 0.75  # samples of such a model are easily told from molecules
+    assert quality.nats > -np.log(2)
+    return out
+
+
+def test_parts_are_counted() -> None:
+    mols = [Chem.MolFromSmiles(s) for s in ("c1ccccc1", "C1CC1CC2CC2")]
+    rows = np.expm1(part_counts([*mols, None], BITS).toarray()).round(3)
+    assert rows.shape == (3, feature_count(BITS))
+    rings = rows[:, BITS + BITS // 2 : BITS + BITS // 2 + 16]
+    assert rings[0, 6] == 1
+    assert rings[1, 3] == 2
+    assert rings.sum() == 3
+    assert [int(row[-64:].argmax()) for row in rows[:2]] == [6, 7]
+    assert not rows[2].any()
+    around = rows[0, :BITS]  # six equal atoms have one environment of each radius
+    assert sorted(around[around > 0].tolist()) == [6, 6, 6]
+
+
+def test_a_critic_makes_samples_more_like_the_data(judged: Path, corpus: Corpus) -> None:
+    generator = load(judged, "cpu")
+    assert generator.candidates == 4
+    real = part_counts([Chem.MolFromSmiles(s) for s in corpus.smiles(range(400))], BITS).mean(0)
+
+    def distance(candidates: int) -> float:
+        drawn = generator.sample(400, seed=5, candidates=candidates)
+        counts = part_counts([Chem.MolFromSmiles(s) for s in drawn], BITS).mean(0)
+        return float(np.square(counts - real).sum())
+
+    assert distance(8) < 0.8 * distance(1)
+
+
+def test_the_choice_follows_the_critic(model: Path) -> None:
+    loaded = load_model(model)
+    weights = torch.zeros(feature_count(BITS) + 1)
+    plain = Generator(loaded.model, loaded.tokenizer).sample(60, seed=2)
+
+    def ringed(drawn: list[str]) -> float:
+        return float(np.mean([Chem.MolFromSmiles(s).GetRingInfo().NumRings() > 0 for s in drawn]))
+
+    weights[BITS + BITS // 2 : BITS + BITS // 2 + 16] = -50.0  # no rings, please
+    made = with_critic(loaded, CriticConfig(bits=BITS, candidates=16), weights)
+    chosen = Generator(made.model, made.tokenizer).sample(60, seed=2)
+    assert ringed(plain) > 0.2
+    assert ringed(chosen) < 0.1 * ringed(plain) + 0.02
+
+
+def test_a_critic_that_knows_nothing_changes_no_frequencies(model: Path) -> None:
+    loaded = load_model(model)
+    weights = torch.zeros(feature_count(BITS) + 1)
+    made = with_critic(loaded, CriticConfig(bits=BITS, candidates=2), weights)
+    generator = Generator(made.model, made.tokenizer)
+    place = generator._choose(["C", "N"] * 2000, 2, seed=1)
+    assert np.mean(np.array(place) % 2) == pytest.approx(0.5, abs=0.05)
+    assert generator._choose(["C", None, None, "N"], 2, seed=1) == [0, 3]  # never what is none
+
+
+def test_draws_repeat_and_need_a_critic_for_candidates(judged: Path, model: Path) -> None:
+    generator = load(judged, "cpu")
+    assert generator.draw(20, seed=3) == generator.draw(20, seed=3)
+    assert generator.draw(20, seed=3, candidates=1) != generator.draw(20, seed=3)
+    plain = load(model, "cpu")
+    assert plain.draw(5, seed=3)[0] == plain.draw(5, seed=3, candidates=1)[0]
+    with pytest.raises(ConfigError, match="no critic to choose"):
+        plain.draw(5, candidates=2)
+    with pytest.raises(ConfigError, match="at least 1"):
+        plain.draw(5, candidates=0)
+    with pytest.raises(ModelError, match="no critic"):
+        plain.realism(["CCO"])
+
+
+def test_realism_is_aligned_and_nan_for_what_is_no_molecule(judged: Path) -> None:
+    found = load(judged, "cpu").realism(["CCO", None, "not one", "c1ccccc1"])
+    assert np.isnan(found).tolist() == [False, True, True, False]
+
+
+def test_fine_tuning_leaves_the_critic_behind_and_a_new_head_keeps_it(
+    judged: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    short = TrainConfig.parse({"run": {"steps": 2, "device": "cpu"}})
+    tuned = train(corpus, tmp_path / "tuned", short, start=str(judged), progress=False)
+    assert load_model(tuned).model.critic is None
+    config = TrainConfig.parse(
+        {"data": {"labels": ["size"]}, "run": {"epochs": 1, "device": "cpu"}}
+    )
+    head = fit_head(corpus, tmp_path / "head", config, start=str(judged), progress=False)
+    kept, before = load_model(head).model.critic, load_model(judged).model.critic
+    assert kept is not None
+    assert before is not None
+    assert torch.equal(kept, before)
+    asked = TrainConfig.parse({"model": {"critic": {"bits": 64}}, "run": {"steps": 2}})
+    with pytest.raises(ConfigError, match="molvae models critic"):
+        train(corpus, tmp_path / "asked", asked, start=str(judged), progress=False)
+
+
+def test_a_critic_needs_something_to_learn_from(
+    model: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="at least 100"):
+        fit_critic(model, tmp_path / "out", corpus, draws=10, workers=1, progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_fits_a_critic_and_generate_uses_it(
+    model: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(app, [*words, "--quiet"])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    out = str(tmp_path / "judged")
+    run("models", "critic", str(model), "-o", out, "--corpus", str(corpus.path), "--draws", "200",
+        "--bits", "64", "--candidates", "3", "--workers", "1")  # fmt: skip
+    assert load_model(out).model.config.critic == CriticConfig(
+        bits=64, candidates=3, features=feature_count(64)
+    )
+    with_it = run("generate", out, "-n", "20", "-o", "-")
+    without = run("generate", out, "-n", "20", "--candidates", "1", "-o", "-")
+    assert len(with_it.split()) == len(without.split()) == 21
+    assert with_it != without
