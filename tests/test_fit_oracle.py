@@ -367,10 +367,10 @@ def test_another_oracle_at_the_same_place_is_another_objective(
     forest: Path, tmp_path: Path
 ) -> None:
     one = damaged_copy(forest, tmp_path / "x", value=set_to(0, 1.0))
-    name = model_objective(one, "maximize").name
+    first = model_objective(one, "maximize").describe()
     (tmp_path / "x").rename(tmp_path / "old")
     two = damaged_copy(forest, tmp_path / "x", value=set_to(0, 2.0))
-    assert model_objective(two, "maximize").name != name
+    assert model_objective(two, "maximize").describe() != first
 
 
 def test_other_files_are_not_replaced(measured: Path, forest: Path, tmp_path: Path) -> None:

@@ -86,15 +86,27 @@ def call(objective: Objective, smiles: Sequence[str]) -> Answer:
         # errors are one clear sentence, to which a traceback adds nothing.
         ours = isinstance(error, MolvaeError)
         return Answer.failed(len(smiles), error, "" if ours else traceback.format_exc().rstrip())
-    if not objective.batch:
-        return Answer((outcome_of(answer),), (_may_pass(answer),))
-    values = _as_list(answer)
+    values = _as_list(answer) if objective.batch else [answer]
     if values is None or len(values) != len(smiles):
         given = _shown(answer) if values is None else f"{len(values)} values"
         trouble = f"returned {given} for a list of {len(smiles)} molecules"
         nothing = Outcome(math.nan, trouble)
         return Answer((nothing,) * len(smiles), (False,) * len(smiles), trouble)
-    return Answer(tuple(map(outcome_of, values)), tuple(map(_may_pass, values)))
+    outcomes = _explained(objective, smiles, [outcome_of(value) for value in values])
+    return Answer(tuple(outcomes), tuple(map(_may_pass, values)))
+
+
+def _explained(
+    objective: Objective, smiles: Sequence[str], outcomes: list[Outcome]
+) -> list[Outcome]:
+    """The outcomes, those that failed with the objective's own reason, where it has one."""
+    failed = [i for i, outcome in enumerate(outcomes) if not outcome.ok]
+    if objective.explain is None or not failed:
+        return outcomes
+    reasons = objective.explain([smiles[i] for i in failed])
+    for i, reason in zip(failed, reasons, strict=True):
+        outcomes[i] = Outcome(math.nan, reason or outcomes[i].failure)
+    return outcomes
 
 
 def packed(objective: Objective) -> bytes:

@@ -77,7 +77,8 @@ def command_objective(
             "files go; add it, or use the protocol jsonl"
         )
     _require_program(command, words[0])
-    return Objective(command, Command(command, tuple(words), protocol, timeout), direction, True)
+    function = Command(command, tuple(words), protocol, timeout)
+    return Objective(command, function, direction, batch=True, definition={"protocol": protocol})
 
 
 @dataclass(frozen=True)

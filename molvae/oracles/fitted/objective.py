@@ -45,6 +45,8 @@ def model_objective(
     deviations = -pessimism if direction == "maximize" else pessimism
     subject = "" if oracle.task == "regression" else "probability of "
     careful = f" {'-' if deviations < 0 else '+'} {pessimism:g} std" if pessimism else ""
+    name = f"{subject}{oracle.label}{careful} by {Path(path).name}"
     # The digest tells the oracle from another one that may later stand at the same place.
-    name = f"{subject}{oracle.label}{careful} by {Path(path).name} ({digest[:8]})"
-    return Objective(name, Predicted(oracle, deviations), direction, batch=True)
+    definition = {"oracle": digest, "pessimism": pessimism}
+    predicted = Predicted(oracle, deviations)
+    return Objective(name, predicted, direction, batch=True, definition=definition)
