@@ -20,9 +20,7 @@ from molvae.oracles.docking.receptors import (
 from molvae.oracles.docking.score import DockingOptions, docking_objective
 from molvae.oracles.evaluator import Evaluator, EvaluatorOptions
 
-ATOM = (
-    "ATOM  {n:5d}  {e:<3s} ALA A   1    {x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00    {q:6.3f} {t:<2s}\n"
-)
+ATOM = "ATOM  {n:5d}  C   ALA A   1    {x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00     0.000 C \n"
 
 
 @pytest.fixture
@@ -34,7 +32,7 @@ def pocket(tmp_path: Path) -> Path:
             for z in (-6, -2, 2, 6):
                 if max(abs(x), abs(y), abs(z)) == 6:
                     n += 1
-                    lines.append(ATOM.format(n=n, e="C", x=x, y=y, z=z, q=0.0, t="C"))
+                    lines.append(ATOM.format(n=n, x=x, y=y, z=z))
     path = tmp_path / "pocket.pdbqt"
     path.write_text("".join(lines))
     return path

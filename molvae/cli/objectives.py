@@ -31,6 +31,14 @@ def chosen_objective(chosen: OptimizeSettings) -> Objective:
             return model_objective(
                 chosen.oracle, chosen.direction, pessimism=chosen.pessimism or 0.0
             )
+        if chosen.dock is not None:
+            from molvae.oracles.docking.score import DockingOptions, docking_objective
+
+            return docking_objective(
+                chosen.dock,
+                chosen.direction,
+                DockingOptions(exhaustiveness=chosen.exhaustiveness or 8, seed=chosen.seed),
+            )
     if chosen.maximize is not None:
         return property_objective(
             chosen.maximize, "maximize", target=chosen.target, width=chosen.width

@@ -74,6 +74,12 @@ def optimize(
         float | None,
         typer.Option(help="Standard deviations that the oracle's doubt costs.  [default: 0]"),
     ] = None,
+    dock: Annotated[
+        str | None, typer.Option(metavar="RECEPTOR", help="Docking score in it, such as DRD2.")
+    ] = None,
+    exhaustiveness: Annotated[
+        int | None, typer.Option(help="Searches for each docked molecule.  [default: 8]")
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(help="Processes that evaluate.  [default: 0, in this one]"),
@@ -167,6 +173,8 @@ def optimize(
         protocol=protocol,
         oracle=oracle,
         pessimism=pessimism,
+        dock=dock,
+        exhaustiveness=exhaustiveness,
         workers=workers,
         timeout=timeout,
         memory_mb=memory_mb,

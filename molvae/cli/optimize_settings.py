@@ -13,7 +13,7 @@ from molvae.optimize.config import SearchConfig
 class OptimizeSettings(SearchConfig):
     """``molvae optimize``; what is optimised is one of ``maximize`` and ``minimize`` (a property
     by name), and with their ``direction`` ``objective`` (``module:function``), ``command`` (a
-    program) and ``oracle`` (a directory of ``molvae fit-oracle``)."""
+    program), ``oracle`` (a directory of ``molvae fit-oracle``) and ``dock`` (a receptor)."""
 
     maximize: str | None = None
     minimize: str | None = None
@@ -26,6 +26,8 @@ class OptimizeSettings(SearchConfig):
     protocol: Literal["jsonl", "csv"] | None = None
     oracle: Path | None = None
     pessimism: NonNegativeFloat | None = None
+    dock: str | None = None
+    exhaustiveness: PositiveInt | None = None
     workers: NonNegativeInt = 0
     timeout: PositiveFloat | None = None
     memory_mb: PositiveInt | None = None
@@ -40,15 +42,17 @@ class OptimizeSettings(SearchConfig):
 
     @model_validator(mode="after")
     def _one_objective(self) -> Self:
-        own = [v for v in (self.objective, self.command, self.oracle) if v is not None]
+        brought = (self.objective, self.command, self.oracle, self.dock)
+        own = [v for v in brought if v is not None]
         properties = [v for v in (self.maximize, self.minimize) if v is not None]
         if len(own) + len(properties) != 1:
             raise ValueError(
-                "give exactly one of maximize, minimize and objective, command and oracle"
+                "give exactly one of maximize, minimize and objective, command, oracle and dock"
             )
         if (not own) != (self.direction is None):
             raise ValueError(
-                "objective, command or oracle and direction go together: say which way is better"
+                "objective, command, oracle or dock and direction go together: say which way is "
+                "better"
             )
         if self.takes_list and self.objective is None:
             raise ValueError("takes_list is for an objective of your own")
@@ -58,4 +62,6 @@ class OptimizeSettings(SearchConfig):
             raise ValueError("protocol is for a command")
         if self.pessimism is not None and self.oracle is None:
             raise ValueError("pessimism is for an oracle, which knows how unsure it is")
+        if self.exhaustiveness is not None and self.dock is None:
+            raise ValueError("exhaustiveness is for docking")
         return self

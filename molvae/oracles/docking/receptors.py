@@ -84,10 +84,9 @@ def dockstring_receptor(
     exact = {target.lower(): target for target in targets}
     if name.lower() not in exact:
         near = difflib.get_close_matches(name.lower(), exact, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(exact[n] for n in near)}?" if near else "there are "
-        raise InputError(
-            f"no receptor is called {name!r}; {hint}{'' if near else ', '.join(exact)}"
-        )
+        listed = " or ".join(exact[n] for n in near) or ", ".join(targets)
+        hint = f"did you mean {listed}?" if near else f"there are {listed}"
+        raise InputError(f"no receptor is called {name!r}; {hint}")
     target = exact[name.lower()]
     files = fetch_card(dockstring_card(), cache=cache, from_wheel=from_wheel, progress=progress)
     found = targets[target]
