@@ -163,7 +163,8 @@ def _limit_memory(memory_mb: int | None) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if hard != resource.RLIM_INFINITY:
         limit = min(limit, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    with contextlib.suppress(ValueError, OSError):  # macOS refuses what is below its own floor
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
 def _follow(parent: int) -> None:

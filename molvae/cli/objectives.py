@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from molvae.cli.common import say
+
 if TYPE_CHECKING:
     from molvae.cli.optimize_settings import OptimizeSettings
     from molvae.oracles.objective import Objective
     from molvae.oracles.options import EvaluatorOptions
 
 
-def chosen_objective(chosen: OptimizeSettings) -> Objective:
+def chosen_objective(chosen: OptimizeSettings, quiet: bool) -> Objective:
     """The one objective that the settings name."""
     from molvae.oracles.command import command_objective
     from molvae.oracles.external import function_objective
@@ -32,8 +34,12 @@ def chosen_objective(chosen: OptimizeSettings) -> Objective:
                 chosen.oracle, chosen.direction, pessimism=chosen.pessimism or 0.0
             )
         if chosen.dock is not None:
+            from molvae.datasets.download import is_fetched
+            from molvae.oracles.docking.receptors import dockstring_card
             from molvae.oracles.docking.score import DockingOptions, docking_objective
 
+            if not is_fetched(dockstring_card()):
+                say(dockstring_card().terms(), quiet)
             return docking_objective(
                 chosen.dock,
                 chosen.direction,

@@ -213,7 +213,7 @@ def _search(model: str, chosen: OptimizeSettings, *, resume: bool, quiet: bool) 
     from molvae.optimize.run import optimize as search
     from molvae.optimize.sane import SaneGenerator
 
-    goal = chosen_objective(chosen)
+    goal = chosen_objective(chosen, quiet)
     start = _start(chosen, quiet)
     generator = load(model, chosen.device)
     filtered = ", among sane molecules" if chosen.sane else ""

@@ -93,8 +93,8 @@ class Command:
     def __call__(self, smiles: Sequence[str]) -> list[Any]:
         """A number or an :class:`OracleError` for each molecule.
 
-        Raises :class:`OracleError` where the program answers for none of them, and
-        :class:`TimeoutError` where that is because of its time.
+        Raises :class:`OracleError` where the program answers for none of them. That is not tried
+        again, even where the program ran out of its time: it has had n molecules' worth of it.
         """
         with tempfile.TemporaryDirectory(prefix="molvae-") as folder:
             place = Path(folder)
@@ -102,8 +102,9 @@ class Command:
             stderr = _tail(place / "stderr")
         found = [replies.of(position) for position in range(len(smiles))]
         if not any(answer is not None for answer in found):
-            message = f"command {self.command!r} {_sentence(ending, replies.remark, stderr)}"
-            raise TimeoutError(message) if ending.startswith("took over") else OracleError(message)
+            raise OracleError(
+                f"command {self.command!r} {_sentence(ending, replies.remark, stderr)}"
+            )
         missing = OracleError(f"no answer: the command {_sentence(ending, replies.remark, stderr)}")
         return [missing if answer is None else answer for answer in found]
 

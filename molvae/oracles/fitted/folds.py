@@ -17,7 +17,7 @@ def random_folds(
     seed, not by its place. ``stratify`` gives every fold its share of each class.
 
     >>> random_folds(["C", "CC", "CCC", "CCCC"], np.array([0, 0, 1, 1]), 2, 0, stratify=True)
-    array([1, 0, 1, 0])
+    array([1, 0, 0, 1])
     """
     keys = with_seed(np.array([key(text) for text in smiles], dtype=np.uint64), seed)
     order = np.lexsort((keys, labels)) if stratify else np.argsort(keys)
