@@ -225,3 +225,35 @@ def test_the_best_bead_string_is_found_from_the_command_line(folder: Path) -> No
     (folder / "start.smi").write_text(start + "\n")
     works(*OWN, "--budget", "31", "--candidates", "64", "--start", "start.smi", "-o", "out.csv")
     assert float(rows(folder / "out.csv")[0]["value"]) >= 4
+
+
+def test_a_command_and_a_fitted_oracle_are_objectives_too(folder: Path) -> None:
+    program = "import json, sys\nfor line in sys.stdin:\n    row = json.loads(line)\n"
+    program += "    print(json.dumps({'id': row['id'], 'value': row['smiles'].count('N')}))\n"
+    (folder / "score.py").write_text(program)
+    command = f"{sys.executable} -S score.py"
+    up = ("--direction", "maximize")
+    works("--command", command, *up, "--timeout", "20", *SMALL, "-o", "out.csv")
+    assert all(float(r["value"]) == r["smiles"].count("N") for r in rows(folder / "out.csv"))
+    table = [f"{'C' * n}{'N' * m},{m}" for n in range(1, 6) for m in range(3)]
+    (folder / "labels.csv").write_text("\n".join(["smiles,y", *table]))
+    fit = ["fit-oracle", "labels.csv", "--label", "y", "-o", "fitted", "--kind", "gp"]
+    assert CliRunner().invoke(app, [*fit, "--folds", "2", "-q"]).exit_code == 0
+    careful = ("--oracle", "fitted", *up, "--pessimism", "0.5")
+    result = works(*careful, *SMALL, "-o", "careful.csv")
+    assert "y - 0.5 std by fitted" in result.stderr
+    assert len(rows(folder / "careful.csv")) == 15
+    other = fails("--oracle", "fitted", *up, *SMALL, "-o", "careful.csv", "--resume")
+    assert "was started with objective" in str(other)
+
+
+@pytest.mark.slow
+def test_a_time_limit_is_kept_by_a_worker(folder: Path) -> None:
+    source = "import time\ndef slow(smiles):\n    time.sleep(30 * ('N' in smiles))\n    return 1\n"
+    (folder / "bead_assay.py").write_text(source)
+    (folder / "start.smi").write_text("ClCCCCCCCBr\nClCNCCCCCBr\n")
+    own = ("--objective", "bead_assay:slow", "--direction", "maximize")
+    few = ("--budget", "2", "--start", "start.smi", "--initial", "0")
+    result = works(*own, *few, "--timeout", "1", "--json", "-q")
+    failures = [m["failure"] for m in json.loads(result.stdout)["molecules"]]
+    assert sorted(failures) == ["", "took over 1 s"]

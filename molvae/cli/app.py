@@ -14,6 +14,7 @@ from molvae.cli import (
     decode,
     encode,
     evaluate,
+    fit_oracle,
     generate,
     health,
     info,
@@ -43,6 +44,7 @@ for command in (
     decode.decode,
     predict.predict,
     optimize.optimize,
+    fit_oracle.fit_oracle,
     info.info,
 ):
     app.command()(command)

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from molvae.cli.optimize_settings import OptimizeSettings
     from molvae.datasets.corpus import Corpus
     from molvae.optimize.result import Result
-    from molvae.oracles.objective import Objective
 
 _SHOWN = 10
 _DRAWN = 50
@@ -54,11 +53,45 @@ def optimize(
     ] = None,
     direction: Annotated[
         str | None,
-        typer.Option(metavar="maximize|minimize", help="Which way is better, for --objective."),
+        typer.Option(metavar="maximize|minimize", help="Which way is better, for what you bring."),
     ] = None,
     takes_list: Annotated[
         bool | None,
         typer.Option("--takes-list", help="The function takes a list of SMILES, returns a list."),
+    ] = None,
+    command: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="Your own program: molecules in, values out."),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(metavar="jsonl|csv", help="How the command is spoken to.  [default: jsonl]"),
+    ] = None,
+    oracle: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A model made by `molvae fit-oracle`.")
+    ] = None,
+    pessimism: Annotated[
+        float | None,
+        typer.Option(help="Standard deviations that the oracle's doubt costs.  [default: 0]"),
+    ] = None,
+    dock: Annotated[
+        str | None, typer.Option(metavar="RECEPTOR", help="Docking score in it, such as DRD2.")
+    ] = None,
+    exhaustiveness: Annotated[
+        int | None, typer.Option(help="Searches for each docked molecule.  [default: 8]")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes that evaluate.  [default: 0, in this one]"),
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds that the evaluation of a molecule may take.")
+    ] = None,
+    memory_mb: Annotated[
+        int | None, typer.Option("--memory-mb", help="MiB that an evaluating process may hold.")
+    ] = None,
+    retries: Annotated[
+        int | None, typer.Option(help="Further tries of what failed in passing.  [default: 2]")
     ] = None,
     budget: Annotated[
         int | None, typer.Option(help="Unique molecules to evaluate.  [default: 300]")
@@ -115,8 +148,9 @@ def optimize(
 ) -> None:
     """Search a model's latent space for the molecules that score best, in few evaluations.
 
-    The objective is a property by name, or a function of your own, also from the current
-    directory: molvae optimize MODEL --objective assay:potency --direction maximize -o best.csv
+    The objective is a property by name, a function of your own, also from the current directory,
+    a program, or a model of measurements:
+    molvae optimize MODEL --objective assay:potency --direction maximize -o best.csv
     """
     from molvae.base.files import require_file
     from molvae.cli.optimize_settings import OptimizeSettings
@@ -135,6 +169,16 @@ def optimize(
         objective=objective,
         direction=direction,
         takes_list=takes_list,
+        command=command,
+        protocol=protocol,
+        oracle=oracle,
+        pessimism=pessimism,
+        dock=dock,
+        exhaustiveness=exhaustiveness,
+        workers=workers,
+        timeout=timeout,
+        memory_mb=memory_mb,
+        retries=retries,
         budget=budget,
         batch_size=batch_size,
         initial=initial,
@@ -164,11 +208,12 @@ def optimize(
 
 
 def _search(model: str, chosen: OptimizeSettings, *, resume: bool, quiet: bool) -> Result:
+    from molvae.cli.objectives import chosen_evaluation, chosen_objective
     from molvae.generator import load
     from molvae.optimize.run import optimize as search
     from molvae.optimize.sane import SaneGenerator
 
-    goal = _objective(chosen)
+    goal = chosen_objective(chosen, quiet)
     start = _start(chosen, quiet)
     generator = load(model, chosen.device)
     filtered = ", among sane molecules" if chosen.sane else ""
@@ -187,21 +232,7 @@ def _search(model: str, chosen: OptimizeSettings, *, resume: bool, quiet: bool) 
         store=chosen.store,
         resume=resume,
         progress=show(quiet),
-    )
-
-
-def _objective(chosen: OptimizeSettings) -> Objective:
-    from molvae.oracles.external import function_objective
-    from molvae.oracles.functions import property_objective
-
-    if chosen.objective is not None and chosen.direction is not None:
-        return function_objective(chosen.objective, chosen.direction, batch=chosen.takes_list)
-    if chosen.maximize is not None:
-        return property_objective(
-            chosen.maximize, "maximize", target=chosen.target, width=chosen.width
-        )
-    return property_objective(
-        chosen.minimize or "", "minimize", target=chosen.target, width=chosen.width
+        evaluation=chosen_evaluation(chosen),
     )
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import PositiveInt, model_validator
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from molvae.optimize.config import SearchConfig
 
 
 class OptimizeSettings(SearchConfig):
     """``molvae optimize``; what is optimised is one of ``maximize`` and ``minimize`` (a property
-    by name) and ``objective`` (``module:function``, with its ``direction``)."""
+    by name), and with their ``direction`` ``objective`` (``module:function``), ``command`` (a
+    program), ``oracle`` (a directory of ``molvae fit-oracle``) and ``dock`` (a receptor)."""
 
     maximize: str | None = None
     minimize: str | None = None
@@ -21,6 +22,16 @@ class OptimizeSettings(SearchConfig):
     objective: str | None = None
     direction: Literal["maximize", "minimize"] | None = None
     takes_list: bool = False
+    command: str | None = None
+    protocol: Literal["jsonl", "csv"] | None = None
+    oracle: Path | None = None
+    pessimism: NonNegativeFloat | None = None
+    dock: str | None = None
+    exhaustiveness: PositiveInt | None = None
+    workers: NonNegativeInt = 0
+    timeout: PositiveFloat | None = None
+    memory_mb: PositiveInt | None = None
+    retries: NonNegativeInt = 2
     budget: PositiveInt = 300
     start: str | None = None
     smiles_column: str | None = None
@@ -31,12 +42,26 @@ class OptimizeSettings(SearchConfig):
 
     @model_validator(mode="after")
     def _one_objective(self) -> Self:
-        if sum(v is not None for v in (self.maximize, self.minimize, self.objective)) != 1:
-            raise ValueError("give exactly one of maximize, minimize and objective")
-        if (self.objective is None) != (self.direction is None):
-            raise ValueError("objective and direction go together: say which way is better")
+        brought = (self.objective, self.command, self.oracle, self.dock)
+        own = [v for v in brought if v is not None]
+        properties = [v for v in (self.maximize, self.minimize) if v is not None]
+        if len(own) + len(properties) != 1:
+            raise ValueError(
+                "give exactly one of maximize, minimize and objective, command, oracle and dock"
+            )
+        if (not own) != (self.direction is None):
+            raise ValueError(
+                "objective, command, oracle or dock and direction go together: say which way is "
+                "better"
+            )
         if self.takes_list and self.objective is None:
             raise ValueError("takes_list is for an objective of your own")
-        if self.objective is not None and (self.target is not None or self.width is not None):
-            raise ValueError("target and width are for properties, not for a function of your own")
+        if own and (self.target is not None or self.width is not None):
+            raise ValueError("target and width are for properties, not for what you bring yourself")
+        if self.protocol is not None and self.command is None:
+            raise ValueError("protocol is for a command")
+        if self.pessimism is not None and self.oracle is None:
+            raise ValueError("pessimism is for an oracle, which knows how unsure it is")
+        if self.exhaustiveness is not None and self.dock is None:
+            raise ValueError("exhaustiveness is for docking")
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from typing import Any
 
 from molvae.base.errors import BudgetError, InputError
@@ -17,6 +18,7 @@ from molvae.optimize.store import Store, Suggestion
 from molvae.optimize.strategy import first_batch, next_batch
 from molvae.oracles.evaluator import Evaluator, Outcome
 from molvae.oracles.objective import Objective
+from molvae.oracles.options import EvaluatorOptions
 
 INITIAL_BATCHES = 3
 """Batches of prior samples before anything is learnt, unless the caller says otherwise."""
@@ -35,6 +37,8 @@ def optimize(
     store: str | os.PathLike[str] | None = None,
     resume: bool = False,
     progress: bool | None = None,
+    evaluation: EvaluatorOptions | None = None,
+    executor: Executor | None = None,
 ) -> Result:
     """Find the molecules that score best on ``objective`` within ``budget`` evaluations.
 
@@ -52,6 +56,8 @@ def optimize(
         resume: go on with ``store`` where it stopped. Nothing is evaluated twice, and the
             molecules are those of an uninterrupted run. The budget may be another one.
         progress: show a bar; None means only on a terminal.
+        evaluation: worker processes, limits and further tries; the default is this process.
+        executor: evaluates in their place, for instance on a cluster; see :class:`Evaluator`.
 
     Returns:
         All evaluations. Fewer than ``budget`` if the generator has no more new molecules.
@@ -73,8 +79,9 @@ def optimize(
         )
     with Store(store, _settings(generator, objective, config, start), resume=resume) as campaign:
         told = campaign.observations()
-        evaluator = Evaluator(objective, budget, {o.suggestion.smiles: o.outcome for o in told})
-        with Progress(str(objective), budget, progress) as bar:
+        known = {o.suggestion.smiles: o.outcome for o in told}
+        evaluator = Evaluator(objective, budget, known, options=evaluation, executor=executor)
+        with evaluator, Progress(str(objective), budget, progress) as bar:
             bar.advance(min(budget, len(told)))
             while evaluator.remaining:
                 batch = campaign.pending()

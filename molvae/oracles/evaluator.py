@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import math
-import numbers
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from concurrent.futures import Executor
 
 from molvae.base.errors import BudgetError, OracleError
+from molvae.base.progress import Progress
 from molvae.chem.smiles import canonicalise_many
+from molvae.oracles.answers import Outcome
+from molvae.oracles.calls import Caller
 from molvae.oracles.objective import Objective
+from molvae.oracles.options import EvaluatorOptions
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """What an objective said of one molecule: a finite value, or NaN and the reason for it."""
-
-    value: float
-    failure: str | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether there is a value."""
-        return self.failure is None
-
+__all__ = ["Evaluator", "EvaluatorOptions", "Outcome", "Tell"]
 
 Tell = Callable[[list[tuple[int, Outcome]]], None]
 
@@ -33,10 +22,20 @@ NOT_A_MOLECULE = Outcome(math.nan, "not a molecule: it cannot be parsed")
 
 
 class Evaluator:
-    """Calls an objective at most once for each molecule, and never beyond the budget.
+    """Evaluates each molecule at most once, and never more of them than the budget.
 
-    ``known`` holds outcomes of an earlier session by canonical SMILES: they count towards the
-    budget and are never evaluated again.
+    Args:
+        objective: what is evaluated.
+        budget: unique molecules that may be evaluated; one that is tried again counts once.
+        known: outcomes of an earlier session by canonical SMILES: they count towards the budget
+            and are never evaluated again.
+        options: worker processes, time and memory limits, further tries; the default evaluates in
+            this process.
+        executor: evaluates in the place of our own workers: any
+            :class:`concurrent.futures.Executor`, for instance a Dask client's ``get_executor()``.
+            It is not shut down here.
+
+    An evaluator with workers is closed by its ``with`` block, by :meth:`close`, or at exit.
 
     >>> evaluator = Evaluator(Objective("length", len, "maximize"), budget=10)
     >>> [outcome.value for outcome in evaluator.evaluate(["OCC", "CCO", "C"])]
@@ -46,11 +45,18 @@ class Evaluator:
     """
 
     def __init__(
-        self, objective: Objective, budget: int, known: Mapping[str, Outcome] | None = None
+        self,
+        objective: Objective,
+        budget: int,
+        known: Mapping[str, Outcome] | None = None,
+        *,
+        options: EvaluatorOptions | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self.objective = objective
         self.budget = budget
         self._outcomes = dict(known or {})
+        self._caller = Caller(objective, options or EvaluatorOptions(), executor)
 
     @property
     def used(self) -> int:
@@ -62,18 +68,37 @@ class Evaluator:
         """Unique molecules that may still be evaluated."""
         return max(0, self.budget - self.used)
 
-    def evaluate(self, smiles: Sequence[str | None], tell: Tell | None = None) -> list[Outcome]:
+    def close(self) -> None:
+        """End the worker processes, if there are any; outcomes are kept."""
+        self._caller.close()
+
+    def __enter__(self) -> Evaluator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def evaluate(
+        self,
+        smiles: Sequence[str | None],
+        tell: Tell | None = None,
+        *,
+        progress: bool | None = False,
+    ) -> list[Outcome]:
         """The outcome of each molecule, in order; text that is no molecule costs no evaluation.
 
         ``tell`` receives ``(position in smiles, outcome)`` pairs, every position once, as soon as
-        they are known: one by one from an objective of single molecules, all together from a batch
-        objective. Leading failures are held back until something succeeds, so that an objective
-        that is simply broken leaves nothing recorded.
+        they are known: one by one from an objective of single molecules, by calls from a batch
+        objective; in the order in which they are done where there are workers. Leading failures
+        are held back until something succeeds, so that an objective that is simply broken leaves
+        nothing recorded. ``progress`` shows a bar; None means only on a terminal.
 
         Raises:
             BudgetError: more new molecules than the budget allows; none of them is evaluated.
             OracleError: the whole batch failed: every molecule raised an exception (two of them
-                at least), or none has had a value yet. It carries the first traceback.
+                at least), or none has had a value yet. It carries the first traceback. Or the
+                executor is broken.
+            ConfigError: the objective cannot be sent to other processes.
         """
         canonical = canonicalise_many(smiles)
         new = [s for s in dict.fromkeys(canonical) if s is not None and s not in self._outcomes]
@@ -91,26 +116,29 @@ class Evaluator:
                 old.append((position, self._outcome_of(text)))
         if old and tell is not None:
             tell(old)
-        for pairs in self._evaluate_new(new):
-            self._outcomes.update(pairs)
-            if tell is not None:
-                tell([(place, outcome) for s, outcome in pairs for place in places[s]])
+        with Progress(str(self.objective), len(new), progress) as bar:
+            for pairs in self._evaluate_new(new, bar):
+                self._outcomes.update(pairs)
+                if tell is not None:
+                    tell([(place, outcome) for s, outcome in pairs for place in places[s]])
         return [self._outcome_of(text) for text in canonical]
 
     def _outcome_of(self, smiles: str | None) -> Outcome:
         return NOT_A_MOLECULE if smiles is None else self._outcomes[smiles]
 
-    def _evaluate_new(self, smiles: list[str]) -> Iterator[list[tuple[str, Outcome]]]:
+    def _evaluate_new(
+        self, smiles: list[str], bar: Progress
+    ) -> Iterator[list[tuple[str, Outcome]]]:
         """Yield outcomes as they may be recorded, or raise where the whole batch failed."""
         had_value = any(outcome.ok for outcome in self._outcomes.values())
         held: list[tuple[str, Outcome]] = []
         broken: list[str] = []
         any_ok = False
-        for group in [smiles] if self.objective.batch else [[s] for s in smiles]:
-            outcomes, trouble = self._call(group)
-            broken += [trouble] * len(group) if trouble else []
-            any_ok = any_ok or any(outcome.ok for outcome in outcomes)
-            held.extend(zip(group, outcomes, strict=True))
+        for group, answer in self._caller.answers(smiles):
+            bar.advance(len(group))
+            broken += [answer.trouble] * len(group) if answer.trouble else []
+            any_ok = any_ok or any(outcome.ok for outcome in answer.outcomes)
+            held.extend(zip(group, answer.outcomes, strict=True))
             if any_ok:
                 yield held
                 held = []
@@ -118,50 +146,10 @@ class Evaluator:
             return
         if not had_value or len(broken) == len(smiles) > 1:
             subject = f"all of {len(smiles)} molecules" if len(smiles) > 1 else "its first molecule"
+            first, outcome = held[0]
+            more = f"\n{broken[0]}" if broken and broken[0] != outcome.failure else ""
             raise OracleError(
-                f"objective {self.objective.name!r} failed on {subject}, first on "
-                f"{held[0][0]}: {held[0][1].failure}" + (f"\n{broken[0]}" if broken else "")
+                f"objective {self.objective.name!r} failed on {subject}, first on {first}: "
+                f"{outcome.failure}{more}"
             )
         yield held
-
-    def _call(self, smiles: list[str]) -> tuple[list[Outcome], str]:
-        """Outcomes of one call, and, where the call as a whole went wrong, what happened."""
-        batch = self.objective.batch
-        try:
-            answer = self.objective.function(list(smiles) if batch else smiles[0])
-        except Exception as error:
-            # Whatever a user's function raises is that molecule's failure, by contract.
-            failed = Outcome(math.nan, f"{type(error).__name__}: {error}")
-            return [failed] * len(smiles), traceback.format_exc().rstrip()
-        if not batch:
-            return [_outcome(answer)], ""
-        values = _as_list(answer)
-        if values is None or len(values) != len(smiles):
-            given = _shown(answer) if values is None else f"{len(values)} values"
-            trouble = f"returned {given} for a list of {len(smiles)} molecules"
-            return [Outcome(math.nan, trouble)] * len(smiles), trouble
-        return [_outcome(value) for value in values], ""
-
-
-def _as_list(answer: Any) -> list[Any] | None:
-    """The values of a batch from a list, tuple, array, tensor or series; None from the rest."""
-    if hasattr(answer, "tolist"):
-        answer = answer.tolist()
-    return list(answer) if isinstance(answer, list | tuple) else None
-
-
-def _outcome(value: Any) -> Outcome:
-    if getattr(value, "shape", None) in ((), (1,)):
-        value = value.item()  # a scalar as numpy and torch write it
-    if not isinstance(value, numbers.Real):
-        hint = "; a function of a list needs the batch flag" if isinstance(value, list) else ""
-        return Outcome(math.nan, f"returned {_shown(value)}, not a number{hint}")
-    number = float(value)
-    if not math.isfinite(number):
-        return Outcome(math.nan, f"returned {number}, not a finite number")
-    return Outcome(number)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"

@@ -27,11 +27,28 @@ def function_objective(reference: str, direction: Direction, *, batch: bool = Fa
     Raises:
         OracleError: the reference is malformed, or the module or function cannot be loaded.
     """
-    return Objective(reference, load_function(reference), direction, batch)
+    return Objective(reference, _Loaded(reference), direction, batch)
 
 
-def load_function(reference: str) -> Any:
-    """Import the callable named by ``module:function``, also from the current directory."""
+class _Loaded:
+    """The function; other processes find it by its name, also in the directory it came from."""
+
+    def __init__(self, reference: str, directory: str | None = None) -> None:
+        self._directory = directory or str(Path.cwd())
+        self._reference = reference
+        self._function = load_function(reference, self._directory)
+
+    def __call__(self, smiles: Any) -> Any:
+        return self._function(smiles)
+
+    def __reduce__(self) -> tuple[type[_Loaded], tuple[str, str]]:
+        return type(self), (self._reference, self._directory)
+
+
+def load_function(reference: str, directory: str | None = None) -> Any:
+    """Import the callable named by ``module:function``, also from ``directory``, which is the
+    current one unless it is given."""
+    directory = directory or str(Path.cwd())
     module_name, colon, path = reference.partition(":")
     if not (colon and module_name and path):
         raise OracleError(f"objective {reference!r}: write it as module:function")
@@ -39,7 +56,7 @@ def load_function(reference: str) -> Any:
         raise OracleError(
             f"objective {reference!r}: name the module without .py, as {module_name[:-3]}:{path}"
         )
-    with _current_directory_importable():
+    with _importable(directory):
         try:
             found: Any = importlib.import_module(module_name)
         except ModuleNotFoundError as error:
@@ -48,7 +65,7 @@ def load_function(reference: str) -> Any:
                 raise _load_error(reference) from error
             raise OracleError(
                 f"objective {reference!r}: no module {module_name!r} on the Python path "
-                f"or in {Path.cwd()}"
+                f"or in {directory}"
             ) from error
         except Exception as error:
             raise _load_error(reference) from error
@@ -71,14 +88,14 @@ def _load_error(reference: str) -> OracleError:
 
 
 @contextmanager
-def _current_directory_importable() -> Iterator[None]:
-    """Put the current directory on the path while a user's module is imported, and no longer."""
-    here = str(Path.cwd())
-    if here in sys.path or "" in sys.path:
+def _importable(directory: str) -> Iterator[None]:
+    """Put a directory on the path while a user's module is imported, and no longer."""
+    current = str(Path.cwd())
+    if directory in sys.path or (directory == current and "" in sys.path):
         yield
         return
-    sys.path.insert(0, here)
+    sys.path.insert(0, directory)
     try:
         yield
     finally:
-        sys.path.remove(here)
+        sys.path.remove(directory)
