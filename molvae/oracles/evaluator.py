@@ -140,7 +140,17 @@ class Evaluator:
             given = _shown(answer) if values is None else f"{len(values)} values"
             trouble = f"returned {given} for a list of {len(smiles)} molecules"
             return [Outcome(math.nan, trouble)] * len(smiles), trouble
-        return [_outcome(value) for value in values], ""
+        return self._explained(smiles, [_outcome(value) for value in values]), ""
+
+    def _explained(self, smiles: list[str], outcomes: list[Outcome]) -> list[Outcome]:
+        """The outcomes, those that failed with the objective's own reason, where it has one."""
+        failed = [i for i, outcome in enumerate(outcomes) if not outcome.ok]
+        if self.objective.explain is None or not failed:
+            return outcomes
+        reasons = self.objective.explain([smiles[i] for i in failed])
+        for i, reason in zip(failed, reasons, strict=True):
+            outcomes[i] = Outcome(math.nan, reason or outcomes[i].failure)
+        return outcomes
 
 
 def _as_list(answer: Any) -> list[Any] | None:

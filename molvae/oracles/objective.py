@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from molvae.base.errors import ConfigError
@@ -17,7 +17,10 @@ class Objective:
 
     ``function`` takes one canonical SMILES and returns a number, or, with ``batch``, takes a list
     of them and returns as many numbers. A molecule without a value gets NaN or an exception; both
-    are recorded as that molecule's failure.
+    are recorded as that molecule's failure. ``explain`` gives for a list of molecules the reason
+    why each has no value, None for those that have one. ``definition`` is what the objective
+    computes, in values fit for JSON, where its name does not say it all: a campaign is resumed with
+    the same definition only.
 
     >>> carbons = Objective("carbons", lambda smiles: smiles.count("C"), "maximize")
     >>> str(carbons)
@@ -30,6 +33,8 @@ class Objective:
     function: Callable[[Any], Any]
     direction: Direction
     batch: bool = False
+    explain: Callable[[Sequence[str]], Sequence[str | None]] | None = None
+    definition: Mapping[str, Any] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         if self.direction not in get_args(Direction):
@@ -44,9 +49,10 @@ class Objective:
         """``value`` so that more is better: negated when the objective is minimised."""
         return value if self.direction == "maximize" else -value
 
-    def describe(self) -> dict[str, str | bool]:
+    def describe(self) -> dict[str, Any]:
         """What tells this objective from another one in a campaign's record."""
-        return {"name": self.name, "direction": self.direction, "batch": self.batch}
+        told = {"name": self.name, "direction": self.direction, "batch": self.batch}
+        return told if self.definition is None else {**told, "definition": dict(self.definition)}
 
     def __str__(self) -> str:
         return f"{self.direction.replace('ize', 'ise')} {self.name}"

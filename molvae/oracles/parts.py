@@ -20,7 +20,7 @@ from rdkit.rdBase import BlockLogs
 
 from molvae.base.errors import ConfigError
 from molvae.base.records import Record
-from molvae.chem.alerts import CATALOGS, SanityOptions, alerts
+from molvae.chem.alerts import alerts, known_catalogs
 from molvae.chem.fingerprints import FingerprintName, fingerprint
 from molvae.chem.formula import parse_formula
 from molvae.chem.properties import property_function
@@ -142,7 +142,7 @@ class Isomers(Part):
     of all atoms, hydrogens included (sigma 2), as GuacaMol's IsomerScoringFunction.
 
     >>> Isomers(formula="C2H6O").build(Setting())(Batch(["COC", "CCC"])).round(3)
-    array([1.   , 0.497])
+    array([1.   , 0.417])
     """
 
     kind: Literal["isomers"] = "isomers"
@@ -240,7 +240,7 @@ class Alerts(Part):
     @field_validator("catalogs")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return SanityOptions(catalogs=names).catalogs
+        return known_catalogs(names)
 
     def describe(self) -> str:
         """The catalogues, and what is wanted of their alerts."""
@@ -258,6 +258,3 @@ class Alerts(Part):
             return np.where(np.isnan(numbers), np.nan, (numbers == 0).astype(float))
 
         return found
-
-
-assert set(CATALOGS) >= {"pains", "brenk", "nih"}  # the default of Alerts
