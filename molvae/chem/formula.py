@@ -34,9 +34,7 @@ def parse_formula(text: str) -> dict[str, int]:
             raise ValueError(f"no atoms of {symbol}: leave it out")
         counts[symbol] += int(number or 1)
     if place != len(text) or not counts:
-        raise ValueError(
-            f"not a formula from character {place + 1} on; write one such as C7H8N2O2"
-        )
+        raise ValueError(f"not a formula from character {place + 1} on; write one such as C7H8N2O2")
     return dict(counts)
 
 

@@ -19,6 +19,7 @@ from molvae.cli import (
     info,
     models,
     optimize,
+    oracle,
     predict,
     train,
 )
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
+app.add_typer(oracle.app, name="oracle")
 for command in (
     train.train,
     health.health,

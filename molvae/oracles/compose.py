@@ -130,8 +130,7 @@ def _terms(composition: Composition, setting: Setting) -> tuple[_Term, ...]:
     for name, part in zip(names, composition.parts, strict=True):
         if isinstance(part, Group):
             terms = _terms(part, setting)
-            raw = functools.partial(_group, part.mean, terms)
-            modify = _modify(name, part, raw)
+            modify = _modify(name, part, functools.partial(_group, part.mean, terms))
             made.append(_Term(name, part.weight, None, modify, part.mean, terms))
         else:
             raw = _built(name, part, setting)

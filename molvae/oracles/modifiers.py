@@ -93,9 +93,10 @@ class Sigmoid(Ramp):
 
 
 class Gaussian(BaseModifier):
-    """exp(-(x - mean)² / (2 sigma²)): 1 at the mean, 0.61 one sigma away from it.
+    """exp(-(x - mean)² / (2 sigma²)): 1 at the mean, 0.61 one sigma away from it; ``max_gaussian``
+    is 1 above the mean as well, ``min_gaussian`` below it.
 
-    ``max_gaussian`` is 1 above the mean as well (more is as good), ``min_gaussian`` below it.
+    The names are GuacaMol's: for what is to be at its maximum or minimum, and better is as good.
     Instead of ``mean`` give ``mean_of``, a SMILES: the mean is then this part's raw value of that
     molecule, as computed by the RDKit that runs.
 
@@ -173,9 +174,7 @@ class Range(BaseModifier):
         return np.clip(1.0 - outside / self.margin, 0.0, 1.0)
 
 
-Modifier = Annotated[
-    Threshold | Clipped | Sigmoid | Gaussian | Range, Field(discriminator="kind")
-]
+Modifier = Annotated[Threshold | Clipped | Sigmoid | Gaussian | Range, Field(discriminator="kind")]
 
 MODIFIERS: dict[str, type[BaseModifier]] = {
     "threshold": Threshold,
@@ -196,4 +195,3 @@ def checked_molecule(text: str) -> str:
     except MoleculeError as error:
         raise ValueError(error.reason) from error
     return text
-

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -13,17 +12,16 @@ from rdkit import Chem
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from molvae.base.errors import ConfigError, InputError
-from molvae.base.parallel import chunked, ordered_map
 from molvae.chem.similarity import fingerprints, nearest
 from molvae.chem.smiles import canonicalise_many, parse, parse_many
-from molvae.oracles.batch import Batch
 from molvae.oracles.modifiers import checked_molecule
 from molvae.oracles.parts import Part, Raw, Setting
 
 if TYPE_CHECKING:
     from molvae.generator import Generator
 
-_CHUNK = 10_000
+_BLOCK = 10_000
+"""Known molecules parsed at a time."""
 
 
 class Novelty(Part):
@@ -33,6 +31,7 @@ class Novelty(Part):
     decide); by ``similarity`` 1 minus the Tanimoto similarity (Morgan bits, radius 2) to its
     nearest. A path is taken from the folder of the description.
 
+    >>> from molvae.oracles.batch import Batch
     >>> Novelty(molecules=("OCC",)).build(Setting())(Batch(["CCO", "CCN"]))
     array([0., 1.])
     """
@@ -60,33 +59,24 @@ class Novelty(Part):
 
     def build(self, setting: Setting) -> Raw:
         """The novelty of each molecule."""
-        blocks = chunked(list(self._known(setting.folder)), _CHUNK)
+        smiles = [text for text in canonicalise_many(self._texts(setting.folder)) if text]
+        if not smiles:
+            raise InputError(f"{self.file}: none of its rows is a molecule to be new to")
         if self.by == "identity":
-            known = {
-                smiles
-                for block in ordered_map(canonicalise_many, blocks, 1)
-                for smiles in block
-                if smiles is not None
-            }
+            known = frozenset(smiles)
             return lambda batch: np.array(
                 [np.nan if s is None else float(s not in known) for s in batch.canonical()], float
             )
+        blocks = (smiles[start : start + _BLOCK] for start in range(0, len(smiles), _BLOCK))
         prints = np.concatenate([fingerprints(parse_many(block)) for block in blocks])
         return lambda batch: 1.0 - nearest(fingerprints(batch.mols), prints)[1]
 
-    def _known(self, folder: Path) -> Iterator[str]:
+    def _texts(self, folder: Path) -> list[str]:
         from molvae.datasets.readers import read_molecules
 
         if self.file is None:
-            yield from self.molecules
-            return
-        path, any_good = folder / self.file, False
-        for row in read_molecules(path):
-            if row.problem is None:
-                any_good = True
-                yield row.smiles
-        if not any_good:
-            raise InputError(f"{path}: none of its rows is a molecule; novelty has nothing to go by")
+            return list(self.molecules)
+        return [row.smiles for row in read_molecules(folder / self.file) if row.problem is None]
 
 
 class Scaffold(Part):
@@ -96,6 +86,7 @@ class Scaffold(Part):
     either way. ``generic`` compares scaffolds whose atoms are all carbon and bonds all single.
     Stereo does not count. Bemis and Murcko, J. Med. Chem. 39:2887 (1996).
 
+    >>> from molvae.oracles.batch import Batch
     >>> batch = Batch(["Cc1ccccc1", "Cc1ccncc1", "CCO"])
     >>> Scaffold(target="Oc1ccccc1", want="hopped").build(Setting())(batch)
     array([0., 1., 0.])
@@ -109,7 +100,8 @@ class Scaffold(Part):
     @field_validator("target")
     @classmethod
     def _ringed(cls, text: str) -> str:
-        if not parse(checked_molecule(text)).GetRingInfo().NumRings():
+        mol = parse(checked_molecule(text))  # held: its rings live no longer than the molecule
+        if not mol.GetRingInfo().NumRings():
             raise ValueError("it has no ring, hence no scaffold")
         return text
 
@@ -161,9 +153,7 @@ class Head(Part):
     def _generator(self, setting: Setting) -> Generator:
         if self.model is None:
             if setting.model is None:
-                raise ConfigError(
-                    f"{self.describe()!r} needs a model; name one in the key 'model'"
-                )
+                raise ConfigError(f"{self.describe()!r} needs a model; name one in the key 'model'")
             return setting.model
         from molvae.generator import load
 

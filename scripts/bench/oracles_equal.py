@@ -28,7 +28,14 @@ from _common import arguments, finish, print_table
 from _turns import ONE_THREAD, bench_directory
 
 from molvae.base.seeds import derive_seed
-from molvae.chem.selfies import Codec, Constraints, robust_alphabet, smiles_to_selfies, split_selfies
+from molvae.chem.selfies import (
+    Codec,
+    CodecError,
+    Constraints,
+    robust_alphabet,
+    smiles_to_selfies,
+    split_selfies,
+)
 from molvae.chem.smiles import canonicalise_many
 from molvae.oracles.description import Composition
 from molvae.oracles.tasks import TASKS, task, task_description
@@ -122,7 +129,10 @@ def relatives(name: str, named: Sequence[str], count: int, draw: random.Random) 
 
 def mutant(parent: str, codec: Codec, common: Sequence[int], draw: random.Random) -> str | None:
     """``parent`` with SELFIES symbols exchanged, added and left out; None if it is in pieces."""
-    ids = list(codec.encode(parent))
+    try:
+        ids = list(codec.encode(parent))
+    except CodecError:  # not all that RDKit reads can be written in these symbols
+        return None
     for _ in range(draw.randint(1, 5)):
         place = draw.randrange(len(ids))
         # Mostly symbols that the named molecules have, sometimes any.

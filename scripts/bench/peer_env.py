@@ -1,11 +1,11 @@
-"""Make a peer's own environment: molsets 0.3.1 and PyTDC 0.4.0 do not install beside current packages.
+"""Make a peer's own environment: molsets and PyTDC do not install beside current packages.
 
 Usage: python scripts/bench/peer_env.py [DIRECTORY] [--peer molsets|pytdc] [-- options for pip]
 
 Creates a virtual environment in DIRECTORY (default: ``peer`` for molsets and ``pytdc`` for PyTDC,
-below ``MOLVAE_BENCH``, which is ``.bench`` in the working directory), with the peer as it is on
-the package index but without the dead versions it pins, beside the same torch and rdkit that
-molvae runs on. Nothing of it is changed: ``_peer.py``, ``_peer_metrics.py`` and
+below ``MOLVAE_BENCH``, which is ``.bench`` in the working directory), with molsets 0.3.1 or PyTDC
+0.4.0 as it is on the package index but without the dead versions it pins, beside the same torch and
+rdkit that molvae runs on. Nothing of it is changed: ``_peer.py``, ``_peer_metrics.py`` and
 ``_peer_oracles.py`` bring what current packages need, at run time. For molsets it also writes
 ``molecules.smi``, the training split that it ships, one SMILES per line.
 """
@@ -23,7 +23,6 @@ from importlib import metadata
 from pathlib import Path
 
 from _turns import bench_directory
-
 
 
 @dataclass(frozen=True)

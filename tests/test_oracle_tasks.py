@@ -1,0 +1,169 @@
+"""The twenty tasks by value, and ``molvae oracle`` with its documentation."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shlex
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from molvae.base.errors import ConfigError, FileError, InputError, MolvaeError
+from molvae.cli.app import app
+from molvae.oracles.tasks import TASKS, composed_task, task, task_file
+
+DOCS = Path(__file__).parents[1] / "docs" / "objectives.md"
+
+# As PyTDC 0.4.0 computes them (rdkit 2026.9.1): scripts/bench/oracles_equal.py --golden
+MOLECULES = [
+    "CC(C)(C)NCC(O)c1ccc(O)c(CO)c1",
+    "CC1=CC=C(C=C1)C1=CC(=NN1C1=CC=C(C=C1)S(N)(=O)=O)C(F)(F)F",
+    "Fc1cc(c(F)cc1F)CC(N)CC(=O)N3Cc2nnc(n2CC3)C(F)(F)F",
+    "CCCOc1cc2ncnc(Nc3ccc4ncsc4c3)c2cc1S(=O)(=O)C(C)(C)C",
+    "O=C(C)N(CC)C1=CC=CC(C2=CC=NC3=C(C=NN23)C#N)=C1",
+    "Cc1ccc([N+](=O)[O-])cc1N",
+]
+GOLDEN_JSON
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_tasks_have_the_values_of_pytdc(name: str) -> None:
+    np.testing.assert_allclose(task(name).function(MOLECULES), GOLDEN[name], atol=2e-9)
+
+
+def test_the_tasks_are_the_twenty_of_pmo_that_need_rdkit_alone() -> None:
+    assert sorted(GOLDEN) == list(TASKS)
+    assert len(TASKS) == 20
+    for name in TASKS:
+        assert str(task(name)) == f"maximise {name}"
+        assert composed_task(name).description.source
+
+
+def test_tasks_with_a_target_are_won_by_it() -> None:
+    for name, molecule in (
+        ("celecoxib_rediscovery", MOLECULES[1]),
+        ("albuterol_similarity", MOLECULES[0]),
+        ("isomers_c7h8n2o2", MOLECULES[5]),
+    ):
+        assert task(name).function([molecule])[0] == pytest.approx(1)
+
+
+def test_an_unknown_task_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="unknown task 'medain1'; did you mean 'median1'"):
+        task("medain1")
+
+
+# --- the command -----------------------------------------------------------------------------
+
+
+def run(*arguments: object, stdin: str | None = None) -> Any:
+    """Run ``molvae oracle``; its errors of molvae's own are raised."""
+    result = CliRunner().invoke(app, ["oracle", *map(str, arguments)], input=stdin)
+    if isinstance(result.exception, MolvaeError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_check_shows_each_parts_raw_value_and_score() -> None:
+    shown = run("check", "perindopril_mpo", "c1ccccc1").stdout
+    assert "aromatic_rings" in shown
+    assert "1 -> 0.1353" in shown  # exp(-2)
+
+
+def test_check_writes_total_scores_and_raw_values(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("SMILES,name\nc1ccccc1,benzene\nC1CC,none\n")
+    out = tmp_path / "out.csv"
+    result = run("check", "perindopril_mpo", tmp_path / "in.csv", "CCO", "-o", out)
+    rows = list(csv.DictReader(out.open()))
+    parts = ["like perindopril", "aromatic_rings"]
+    columns = ["smiles", "name", "total", *(f"{p}{s}" for p in parts for s in ("", " raw"))]
+    assert list(rows[0]) == columns
+    assert [row["smiles"] for row in rows] == ["c1ccccc1", "C1CC", "CCO"]
+    assert float(rows[0]["aromatic_rings raw"]) == 1
+    assert float(rows[0]["aromatic_rings"]) == pytest.approx(np.exp(-2))
+    total = float(rows[2]["like perindopril"]) * float(rows[2]["aromatic_rings"])
+    assert float(rows[2]["total"]) == pytest.approx(total**0.5)
+    assert rows[1]["total"] == ""
+    assert "1 of 3 rows could not be scored" in result.stderr
+    assert "row 3 'C1CC': not a molecule: not valid SMILES (ring 1 is not closed)" in result.stderr
+    assert result.stdout == ""
+
+
+def test_check_reads_standard_input_and_prints_json() -> None:
+    found = json.loads(run("check", "qed", "-", "--json", stdin="CCO\n").stdout)
+    assert found["total"] == found["qed"] == found["qed raw"]
+
+
+def test_check_without_molecules_says_what_the_objective_is() -> None:
+    shown = run("check", "osimertinib_mpo").stdout
+    assert "maximise osimertinib_mpo, geometric of 4" in shown
+    assert "max_gaussian: mean 100.0, sigma 10.0" in shown
+    described = json.loads(run("check", "median1", "--json").stdout)
+    assert described["mean"] == "geometric"
+
+
+def test_a_tasks_file_is_a_description_to_copy(tmp_path: Path) -> None:
+    copy = tmp_path / "mine.toml"
+    copy.write_text(task_file("median1").read_text().replace("geometric", "minimum"))
+    found = json.loads(run("check", copy, "CC(C)C1CCC(C)CC1O", "--json").stdout)
+    assert found["total"] == found["like camphor"]
+
+
+def test_list_names_all_that_a_description_can_be_made_of() -> None:
+    listed = json.loads(run("list", "--json").stdout)
+    assert tuple(listed["task"]) == TASKS
+    assert {"similarity", "group"} < set(listed["part"])
+    assert {"clipped", "min_gaussian"} < set(listed["modifier"])
+    assert "osimertinib_mpo" in run("list").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (["medain1", "C"], ConfigError, "unknown task 'medain1'; did you mean 'median1'"),
+        (["no.toml", "C"], FileError, "no.toml"),
+        (["no/where", "C"], ConfigError, "no/where: there is no such file"),
+        (["qed", "C1CC"], InputError, "'C1CC' is no file, and no molecule either: .*ring 1"),
+        (["qed", "no.csv"], InputError, "'no.csv' is no file"),
+        (["qed", "C", "-o", "out.xyz"], ConfigError, "the format 'xyz' is not one of"),
+    ],
+)
+def test_check_refuses_in_one_sentence(
+    arguments: list[str],
+    error: type[MolvaeError],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=message) as found:
+        run("check", *arguments)
+    assert "\n" not in str(found.value)
+    assert found.value.exit_code != 0
+
+
+def test_the_documentation_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = DOCS.read_text()
+    (description,) = re.findall(r"```toml\n(.*?)```", text, re.S)
+    tomllib.loads(description)
+    monkeypatch.chdir(tmp_path)
+    Path("lead.toml").write_text(description)
+    Path("molecules.csv").write_text("SMILES\nCC(=O)NCCc1c[nH]c2ccccc12\n")
+    blocks = re.findall(r"<!-- runs in the tests -->\n```(bash|python)\n(.*?)```", text, re.S)
+    assert [kind for kind, _ in blocks] == ["bash", "python"]
+    for line in blocks[0][1].strip().splitlines():
+        program, command, *arguments = shlex.split(line)
+        assert (program, command) == ("molvae", "oracle")
+        run(*arguments)
+    assert Path("scored.csv").stat().st_size > 0
+    names: dict[str, Any] = {}
+    exec(compile(blocks[1][1], "objectives.md", "exec"), names)
+    assert 0 < names["scores"].total[0] < 1
+    assert names["objective"].direction == "maximize"
