@@ -57,6 +57,7 @@ GOLDEN = (
     "CCCOc1cc2ncnc(Nc3ccc4ncsc4c3)c2cc1S(=O)(=O)C(C)(C)C",
     "O=C(C)N(CC)C1=CC=CC(C2=CC=NC3=C(C=NN23)C#N)=C1",
     "Cc1ccc([N+](=O)[O-])cc1N",
+    "CNC(=O)CN(Cc1ccc(-c2ccccc2F)cc1)C(=O)CC#N",
 )
 
 

@@ -2,8 +2,8 @@
 
 GuacaMol: Brown et al., J. Chem. Inf. Model. 59:1096 (2019), doi:10.1021/acs.jcim.8b00839; PMO: Gao
 et al., NeurIPS 2022, arXiv:2206.12411. The definitions are the present ones, in which sitagliptin,
-zaleplon and the isomers count the atoms of the molecule (PyTDC before 0.4.0 counted letters of its
-SMILES): ``scripts/bench/oracles_equal.py`` compares all of them with PyTDC 0.4.0.
+zaleplon and the isomers count the atoms of the molecule (PyTDC's earlier ones, ``*_prev``, take its
+SMILES for a formula): ``scripts/bench/oracles_equal.py`` compares all of them with PyTDC 0.4.0.
 """
 
 from __future__ import annotations
