@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import math
 from pathlib import Path
 from typing import Any
@@ -353,6 +355,7 @@ def test_no_molecules_make_no_values() -> None:
     [
         ({"kind": "similarty", "target": "C"}, r"part 2: unknown kind .* mean 'similarity'"),
         ({"target": "C"}, r"part 2: key 'kind' is missing; there are property"),
+        ({"kind": ["property"]}, r"part 2: unknown kind \['property'\]"),
         ("qed", "part 2: it is 'qed', no table"),
         ({"kind": "similarity"}, r"part 2 \(similarity\): key 'target' is missing"),
         ({"kind": "similarity", "targt": "C"}, r"'targt'; did you mean 'target'"),
@@ -367,6 +370,8 @@ def test_no_molecules_make_no_values() -> None:
         ({"kind": "isomers", "formula": "C7Hx"}, "there is no element 'Hx'"),
         ({"kind": "isomers", "formula": "C7h8"}, "not a formula from character 3 on"),
         ({"kind": "isomers", "formula": "C0H4"}, "no atoms of C: leave it out"),
+        ({"kind": "isomers", "formula": "C" + 400 * "9"}, "not a formula from character 7 on"),
+        ({"kind": "smarts", "pattern": 9999 * "C"}, "longer than 1,000 characters"),
         ({"kind": "isomers", "formula": ""}, "not a formula"),
         ({"kind": "alerts", "catalogs": ["pain"]}, "did you mean 'pains'"),
         ({"kind": "alerts", "catalogs": []}, "'catalogs'"),
@@ -469,6 +474,20 @@ def test_every_kind_of_part_says_what_it_is() -> None:
     for kind, part in PARTS.items():
         assert part.model_fields["kind"].default == kind
         assert part.__doc__
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("chem.fingerprints", "chem.formula", "oracles.batch", "oracles.compose"),
+        *("oracles.description", "oracles.means", "oracles.modifiers", "oracles.parts"),
+        *("oracles.relative", "oracles.tasks"),
+    ],
+)
+def test_the_examples_in_the_docstrings_run(name: str) -> None:
+    found = doctest.testmod(importlib.import_module(f"molvae.{name}"))
+    assert found.attempted
+    assert not found.failed
 
 
 def test_problem_of_a_molecule_is_none_for_one_that_parses() -> None:

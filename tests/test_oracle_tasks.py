@@ -262,6 +262,13 @@ def test_check_writes_total_scores_and_raw_values(tmp_path: Path) -> None:
     assert result.stdout == ""
 
 
+def test_a_part_whose_column_there_is_already_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(task_file("qed").read_text() + 'name = "total"\n')
+    with pytest.raises(ConfigError, match="part 'total': the table has a column 'total' already"):
+        run("check", path, "CCO", "--json")
+
+
 def test_check_reads_standard_input_and_prints_json() -> None:
     found = json.loads(run("check", "qed", "-", "--json", stdin="CCO\n").stdout)
     assert found["total"] == found["qed"] == found["qed raw"]
@@ -297,6 +304,7 @@ def test_list_names_all_that_a_description_can_be_made_of() -> None:
         (["no.toml", "C"], FileError, "no.toml"),
         (["no/where", "C"], ConfigError, "no/where: there is no such file"),
         (["qed", "C1CC"], InputError, "'C1CC' is no file, and no molecule either: .*ring 1"),
+        (["qed", ""], InputError, "'' is no file, and no molecule either: empty"),
         (["qed", "no.csv"], InputError, "'no.csv' is no file"),
         (["qed", "C", "-o", "out.xyz"], ConfigError, "the format 'xyz' is not one of"),
     ],

@@ -8,7 +8,7 @@ from collections import Counter
 from rdkit import Chem
 from rdkit.rdBase import BlockLogs
 
-_ELEMENT = re.compile(r"([A-Z][a-z]?)(\d*)")
+_ELEMENT = re.compile(r"([A-Z][a-z]?)(\d{0,5})")
 
 
 def parse_formula(text: str) -> dict[str, int]:

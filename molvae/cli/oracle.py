@@ -90,7 +90,7 @@ def check(
         return
     table = _read(molecules, smiles_column)
     scores = composed.score(table.smiles)
-    columns = {**table.columns, **_columns(scores)}
+    columns = _columns(table, scores)
     if output:
         write_table(output, columns)
     if as_json:
@@ -125,7 +125,7 @@ def _read(molecules: list[str], smiles_column: str | None) -> Table:
 
     whole = Table([], [], [], [], [])
     for text in molecules:
-        if text == "-" or Path(text).exists():
+        if text == "-" or (text and Path(text).exists()):
             whole.add(read_table(text, smiles_column))
             continue
         try:
@@ -138,11 +138,18 @@ def _read(molecules: list[str], smiles_column: str | None) -> Table:
     return whole
 
 
-def _columns(scores: Scores) -> dict[str, Any]:
-    columns: dict[str, Any] = {"total": scores.total}
+def _columns(table: Table, scores: Scores) -> dict[str, Any]:
+    from molvae.base.errors import ConfigError
+
+    columns: dict[str, Any] = {**table.columns, "total": scores.total}
     for part in scores.parts:
-        columns[part.name] = part.score
-        columns[f"{part.name} raw"] = part.raw
+        for name, values in ((part.name, part.score), (f"{part.name} raw", part.raw)):
+            if name in columns:
+                raise ConfigError(
+                    f"part {part.name!r}: the table has a column {name!r} already; give the part "
+                    "another name"
+                )
+            columns[name] = values
     return columns
 
 

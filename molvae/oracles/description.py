@@ -162,8 +162,8 @@ def _kind(values: Any, kinds: Mapping[str, type[Record]], where: str) -> str:
     kind = values.get("kind")
     if kind is None:
         raise ConfigError(f"{where}: key 'kind' is missing; there are {', '.join(kinds)}")
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         near = difflib.get_close_matches(str(kind), kinds, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(kinds)}"
         raise ConfigError(f"{where}: unknown kind {kind!r}; {hint}")
-    return str(kind)
+    return kind

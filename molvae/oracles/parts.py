@@ -24,7 +24,7 @@ from molvae.chem.alerts import alerts, known_catalogs
 from molvae.chem.fingerprints import FingerprintName, fingerprint
 from molvae.chem.formula import parse_formula
 from molvae.chem.properties import property_function
-from molvae.chem.smiles import parse
+from molvae.chem.smiles import MAX_LENGTH, parse
 from molvae.oracles.batch import Batch
 from molvae.oracles.means import combine
 from molvae.oracles.modifiers import Modifier, checked_molecule
@@ -197,6 +197,8 @@ class Smarts(Part):
     @field_validator("pattern")
     @classmethod
     def _smarts(cls, text: str) -> str:
+        if len(text) > MAX_LENGTH:  # before RDKit, which may take long over it
+            raise ValueError(f"longer than {MAX_LENGTH:,} characters")
         with BlockLogs():
             pattern = Chem.MolFromSmarts(text)
         if pattern is None or not pattern.GetNumAtoms():
