@@ -25,7 +25,7 @@ FINGERPRINTS: dict[str, str] = {
     "fcfp6": "the same of radius 3",
     "ap": "counts of atom pairs up to 10 bonds apart (Carhart 1985)",
     "tt": "counts of topological torsions (Nilakantan 1987)",
-    "phco": "pairs and triplets of pharmacophores (Gobbi and Poppinger 1998): 7 ms for a drug, 1 s for 100 atoms",
+    "phco": "pairs and triplets of pharmacophores (Gobbi 1998); 7 ms for a drug, 1 s at 100 atoms",
     "ecfp4_bits": "ecfp4 as 2,048 bits without counts",
     "rdkit": "RDKit's paths of 1 to 7 bonds, 2,048 bits",
     "maccs": "166 MACCS keys",
