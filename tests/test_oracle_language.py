@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import math
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -338,6 +339,15 @@ def test_the_objective_says_its_direction_and_its_definition() -> None:
     definition = objective.describe()["definition"]
     again = Composed(Description.parse(definition)).objective()
     assert again.describe() == objective.describe()
+
+
+def test_an_objective_goes_to_another_process(tmp_path: Path) -> None:
+    (tmp_path / "known.smi").write_text("CCO\n")
+    composed = Composed(described({"kind": "novelty", "file": "known.smi"}), folder=tmp_path)
+    objective = pickle.loads(pickle.dumps(composed.objective()))
+    assert objective.function(["CCO", "CC"]).tolist() == [0, 1]
+    assert objective.explain(["C1CC"]) == composed.reasons(["C1CC"])
+    assert objective.describe() == composed.objective().describe()
 
 
 def test_no_molecules_make_no_values() -> None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -86,8 +86,12 @@ class Composed:
         model: Generator | None = None,
     ) -> None:
         self.description = description
-        setting = Setting(Path(folder), model)
-        self._terms = _terms(description, setting)
+        self._setting = Setting(Path(folder), model)
+        self._terms = _terms(description, self._setting)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Parts are closures, which no pickle takes to another process: they are made there again.
+        return _again, (self.description, self._setting)
 
     def score(self, smiles: Sequence[str | None]) -> Scores:
         """The total and all parts of each molecule; NaN, with a reason, where there is none."""
@@ -100,14 +104,22 @@ class Composed:
         ]
         return Scores(total, tuple(parts), reasons)
 
+    def total(self, smiles: Sequence[str | None]) -> np.ndarray:
+        """The total alone, ``(n,)``."""
+        return self.score(smiles).total
+
+    def reasons(self, smiles: Sequence[str | None]) -> list[str | None]:
+        """For each molecule without a total the reason, None for the others."""
+        return self.score(smiles).reasons
+
     def objective(self) -> Objective:
         """The same as an objective of a batch of molecules."""
         return Objective(
             self.description.name,
-            lambda smiles: self.score(smiles).total,
+            self.total,
             self.description.direction,
             batch=True,
-            explain=lambda smiles: self.score(smiles).reasons,
+            explain=self.reasons,
             definition=self.description.model_dump(mode="json", exclude_none=True),
         )
 
@@ -122,6 +134,10 @@ def read_objective(path: str | os.PathLike[str], model: Generator | None = None)
         return Composed(description, folder=Path(path).parent, model=model)
     except ConfigError as error:
         raise ConfigError(f"{os.fspath(path)}: {error}") from error
+
+
+def _again(description: Description, setting: Setting) -> Composed:
+    return Composed(description, folder=setting.folder, model=setting.model)
 
 
 def _terms(composition: Composition, setting: Setting) -> tuple[_Term, ...]:
