@@ -68,16 +68,21 @@ class SanityOptions(Record):
     @field_validator("catalogs")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            if name not in CATALOGS:
-                raise ValueError(_unknown(name))
-        return names
+        return known_catalogs(names)
 
     @model_validator(mode="after")
     def _ordered(self) -> SanityOptions:
         if self.min_atoms > self.max_atoms:
             raise ValueError("min_atoms is larger than max_atoms")
         return self
+
+
+def known_catalogs(names: tuple[str, ...]) -> tuple[str, ...]:
+    """``names`` if all are keys of :data:`CATALOGS`, else ``ValueError`` with the nearest one."""
+    for name in names:
+        if name not in CATALOGS:
+            raise ValueError(_unknown(name))
+    return names
 
 
 def alerts(mol: Chem.Mol, catalogs: Iterable[str] = ("pains", "brenk", "nih")) -> list[str]:

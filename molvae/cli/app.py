@@ -20,6 +20,7 @@ from molvae.cli import (
     info,
     models,
     optimize,
+    oracle,
     predict,
     train,
 )
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
+app.add_typer(oracle.app, name="oracle")
 for command in (
     train.train,
     health.health,

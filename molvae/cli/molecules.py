@@ -28,6 +28,14 @@ class Table:
         named: dict[str, Sequence[str | None]] = {"smiles": self.texts}
         return {**named, "name": self.names} if any(self.names) else named
 
+    def add(self, other: Table) -> None:
+        """Put the rows of another table below these."""
+        self.numbers += other.numbers
+        self.texts += other.texts
+        self.smiles += other.smiles
+        self.names += other.names
+        self.problems += other.problems
+
     def tell(self, reasons: Sequence[str | None], what: str, quiet: bool = False) -> None:
         """Say on standard error which rows could not be ``what`` (encoded, decoded), and why."""
         both = zip(self.problems, reasons, strict=True)
