@@ -194,12 +194,15 @@ class Generator:
         """The critic's logit for each molecule, ``(n,)``: how much more often, in nats, the data
         have molecules like it than the decoder writes them. NaN for None and for what does not
         parse. Raises :class:`ModelError` for a model without a critic."""
-        config, weights = self.model.config.critic, self.model.critic
-        if config is None or weights is None:
+        config, critic = self.model.config.critic, self.model.critic
+        if config is None or critic is None:
             raise ModelError("this model has no critic; fit one with molvae models critic")
         mols = parse_many(smiles)
-        *linear, constant = weights.double().cpu().numpy()
-        score: np.ndarray = part_counts(mols, config.bits) @ np.array(linear) + constant
+        counts = part_counts(mols, config.bits)
+        rows = (counts.indices.astype(np.int64), counts.data, counts.indptr[:-1].astype(np.int64))
+        with torch.inference_mode():
+            given = [torch.from_numpy(part).to(self.device) for part in rows]
+            score: np.ndarray = critic(*given).double().cpu().numpy()
         score[[mol is None for mol in mols]] = np.nan
         return score
 

@@ -3,11 +3,11 @@
     python scripts/make_shipped.py moses --hardware "one NVIDIA H100"
     python scripts/make_shipped.py druglike --model DIR --corpus DIR --hardware "..."  # trained
 
-Prepares the corpus, trains by the recipe (interrupted, the same line goes on), exports in half
-precision, judges the export by ``molvae evaluate`` with three seeds, and writes the model with its
-figures to ``molvae/shipped/NAME``. Training alone needs neither RDKit nor selfies: to train on a
-machine without them, run the first two commands that ``--list`` prints, each where it belongs, and
-come back with ``--model`` and ``--corpus``.
+Prepares the corpus, trains by the recipe (interrupted, the same line goes on), teaches a critic of
+the samples, exports in half precision, judges the export by ``molvae evaluate`` with three seeds,
+and writes the model with its figures to ``molvae/shipped/NAME``. Training alone needs neither RDKit
+nor selfies: to train on a machine without them, run the first commands that ``--list`` prints, each
+where it belongs, and come back with ``--model`` and ``--corpus``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from _steps import Step, run_steps
 
 RUNS, SHIPPED = Path("runs/shipped"), Path("molvae/shipped")
 LIMIT = 16_000_000  # bytes
-SAMPLES, SEEDS = 30_000, (0, 1, 2)
+SEEDS = (0, 1, 2)
 HEADLINE = (
     "valid",
     "unique@10000",
@@ -49,13 +49,17 @@ HEADLINE = (
 class Recipe:
     """What tells the making of one model from that of another.
 
-    ``stages`` are recipes, each of which goes on from the model of the one before. ``reference`` is
-    what its samples are compared with, None for the test part of its corpus.
+    ``stages`` are recipes, each of which goes on from the model of the one before. So many
+    ``draws`` teach its critic, which then chooses each draw from ``candidates``; so many
+    ``samples`` are judged against ``reference`` (None: the test part of its corpus).
     """
 
     about: str
     prepare: str
     stages: tuple[str, ...]
+    draws: int
+    candidates: int
+    samples: int
     reference: str | None = None
 
 
@@ -65,6 +69,9 @@ RECIPES = {
         "charges and stereo.",
         prepare="moses",
         stages=("moses_space", "moses"),
+        draws=200_000,
+        candidates=8,
+        samples=30_000,
         reference="moses",
     ),
     "druglike": Recipe(
@@ -72,7 +79,10 @@ RECIPES = {
         "descriptors; what to fine-tune and to optimise from.",
         prepare="zinc250k -p qed -p logp -p sa -p mw -p tpsa -p fsp3 -p hbd -p hba"
         " -p rotatable_bonds -p rings -p aromatic_rings",
-        stages=("druglike_space", "druglike", "druglike_head"),
+        stages=("druglike_space", "druglike", "druglike_head", "druglike_writing"),
+        draws=100_000,
+        candidates=4,
+        samples=10_000,
     ),
 }
 
@@ -107,14 +117,20 @@ def steps(name: str, model: Path | None, corpus: Path | None) -> list[Step]:
     return [
         *first,
         Step(
+            "Teach the critic",
+            f"molvae models critic {trained} --corpus {data} --draws {recipe.draws}"
+            f" --candidates {recipe.candidates} -o {out}/critic",
+            out / "critic" / "config.json",
+        ),
+        Step(
             "Export in half precision",
-            f"molvae models export {trained} --half --facts {out}/facts.json -o {out}/export",
+            f"molvae models export {out}/critic --half --facts {out}/facts.json -o {out}/export",
             out / "export" / "config.json",
         ),
         *(
             Step(
-                f"Judge {SAMPLES:,} samples, seed {seed}",
-                f"molvae evaluate --model {out}/export --reference {reference} -n {SAMPLES}"
+                f"Judge {recipe.samples:,} samples, seed {seed}",
+                f"molvae evaluate --model {out}/export --reference {reference} -n {recipe.samples}"
                 f" --seed {seed} -o {out}/evaluation-{seed}.json",
                 out / f"evaluation-{seed}.json",
             )
@@ -128,13 +144,12 @@ def recipe_file(stage: str) -> str:
     return f"scripts/recipes/{stage}.toml"
 
 
-def last_step(name: str, model: Path | None) -> Step:
+def last_step(name: str) -> Step:
     """The export once more, with the figures of the first: weights for weights the same."""
     out = RUNS / name
-    trained = model or out / RECIPES[name].stages[-1]
     return Step(
         "Write the model with its figures",
-        f"molvae models export {trained} --half --facts {out}/facts.json"
+        f"molvae models export {out}/critic --half --facts {out}/facts.json"
         f" --facts {out}/figures.json -o {SHIPPED / name}",
     )
 
@@ -142,7 +157,7 @@ def last_step(name: str, model: Path | None) -> Step:
 def first_facts(name: str, hardware: str) -> dict[str, Any]:
     """What the training cannot know of itself."""
     recipe = RECIPES[name]
-    every = [*steps(name, None, None), last_step(name, None)]
+    every = [*steps(name, None, None), last_step(name)]
     return {
         "about": recipe.about,
         "recipe": [recipe_file(stage) for stage in recipe.stages],
@@ -181,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print the commands, run none")
     chosen = parser.parse_args(arguments)
     name, model, corpus = chosen.name, chosen.model, chosen.corpus
-    todo, end = steps(name, model, corpus), last_step(name, model)
+    todo, end = steps(name, model, corpus), last_step(name)
     if chosen.list:
         print("\n".join(step.command for step in [*todo, end]))
         return 0

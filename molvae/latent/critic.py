@@ -4,7 +4,7 @@ A residual energy-based model (Deng, Bakhtin, Ott, Szlam & Ranzato 2020, arXiv:2
 model's own distribution q of molecules is corrected by a classifier that tells its samples from
 data. Where the classifier's logit is l(x), the corrected density is ``p(x) = q(x) exp(l(x)) / Z``,
 and a draw from it is one of several candidates from q, chosen with probabilities in proportion to
-``exp(l)`` (sampling-importance-resampling, Rubin 1988). The classifier is linear in counts of parts
+``exp(l)`` (sampling-importance-resampling, Rubin 1988). The classifier sees counts of parts
 (:mod:`molvae.chem.features`), so it is small, fast, and learns from few samples.
 """
 
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.sparse import csr_array, vstack
+from torch.nn import functional
 
 from molvae.base.errors import InputError
 from molvae.base.parallel import chunked, ordered_map
@@ -25,21 +26,24 @@ from molvae.base.progress import Progress
 from molvae.base.seeds import derive_seed
 from molvae.bulk.blocks import collect
 from molvae.bulk.options import BulkOptions
-from molvae.chem.features import part_counts
+from molvae.chem.features import feature_count, part_counts
 from molvae.chem.smiles import parse_many
 from molvae.datasets.corpus import Corpus
 from molvae.generator import Generator
 from molvae.models.config import CriticConfig
+from molvae.models.critic import Critic
 from molvae.training.checkpoint import load_model, save_model
 from molvae.training.prior import with_critic
 from molvae.training.run import now
+from molvae.training.weights import get_weights, set_weights
 
 DRAWS = 200_000
 """Samples of the model, and as many molecules of the corpus, that a critic learns from."""
 
 _HELD_OUT = 0.1
-_STRENGTHS = (0.003, 0.01, 0.03, 0.1)
 _CHUNK = 2000
+_EPOCHS, _STEPS = 6, 600  # at least
+_BATCH, _RATE, _DECAY, _DROPOUT = 512, 2e-3, 0.02, 0.2
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,8 @@ class CriticQuality:
     molecules: int
     roc_auc: float
     nats: float
-    strength: float
+    epoch: int
+    """The pass that was best on held-out molecules, whose weights these are."""
 
 
 def fit_critic(
@@ -71,8 +76,8 @@ def fit_critic(
     """Write the model ``start`` with a critic of its samples to ``out``.
 
     The critic learns from ``draws`` samples of the model, as its prior and decoder draw them, and
-    as many training molecules of ``corpus``; a tenth of both is held out to choose how strongly it
-    is held back (the inverse of the L2 penalty). A critic that the model has is replaced. Raises
+    as many training molecules of ``corpus``; a tenth of both is held out to choose the pass at
+    which it was best. A critic that the model has is replaced. Raises
     :class:`InputError` for a corpus of fewer than 100 training molecules, and what sampling raises.
     """
     config = config or CriticConfig()
@@ -91,13 +96,14 @@ def fit_critic(
         workers=workers,
         progress=progress,
     ).smiles
-    random = np.random.default_rng(derive_seed(seed, "critic"))
+    random = np.random.default_rng(derive_seed(seed, "critic molecules"))
     real = corpus.smiles(np.sort(random.permutation(rows)[:draws]))
     sides = [
         counts_of(side, config.bits, workers=workers, progress=progress) for side in (real, drawn)
     ]
-    weights, quality = _learn(sides[0], sides[1], random)
-    made = with_critic(loaded, config, torch.from_numpy(weights))
+    config = config.model_copy(update={"features": feature_count(config.bits)})
+    critic, quality = learn_critic(*sides, config, seed=seed, progress=progress)
+    made = with_critic(loaded, config, critic)
     provenance: dict[str, Any] = {
         **loaded.provenance,
         "critic": {**quality.__dict__, "corpus": corpus.sha256, "seed": seed, "time": now()},
@@ -124,34 +130,59 @@ def _counts(job: tuple[list[str], int]) -> csr_array:
     return part_counts(parse_many(smiles), bits)
 
 
-def _learn(
-    real: csr_array, drawn: csr_array, random: np.random.Generator
-) -> tuple[np.ndarray, CriticQuality]:
-    """Weights ``(features + 1,)`` float32, the last one constant, and how good they are."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import log_loss, roc_auc_score
+def learn_critic(
+    real: csr_array, drawn: csr_array, config: CriticConfig, *, seed: int, progress: bool | None
+) -> tuple[Critic, CriticQuality]:
+    """A critic of the counts of both sides, as good as it was on the tenth that is held out."""
+    from sklearn.metrics import roc_auc_score
 
+    generator = torch.Generator().manual_seed(derive_seed(seed, "critic weights"))
+    critic = Critic(config, generator)
+    optimizer = torch.optim.AdamW(critic.parameters(), lr=_RATE, weight_decay=_DECAY)
     counts = vstack([real, drawn], format="csr")
-    labels = np.repeat([1, 0], [real.shape[0], drawn.shape[0]])
-    order = random.permutation(len(labels))
-    held = order[: int(_HELD_OUT * len(order))]
-    learnt = order[len(held) :]
-    best: tuple[float, float, Any] | None = None
-    for strength in _STRENGTHS:
-        model = LogisticRegression(C=strength, max_iter=100, tol=1e-3)
-        model.fit(counts[learnt], labels[learnt])
-        nats = -float(log_loss(labels[held], model.predict_proba(counts[held])))
-        if best is None or nats > best[0]:
-            best = (nats, strength, model)
+    labels = np.repeat([1.0, 0.0], [real.shape[0], drawn.shape[0]]).astype(np.float32)
+    order = np.random.default_rng(derive_seed(seed, "held out")).permutation(len(labels))
+    held, learnt = np.split(order, [int(_HELD_OUT * len(order))])
+    size = min(_BATCH, max(32, len(learnt) // 100))
+    per_epoch = -(-len(learnt) // size)
+    epochs = max(_EPOCHS, -(-_STEPS // per_epoch))
+    steps = epochs * per_epoch
+    best: tuple[float, int, dict[str, torch.Tensor], np.ndarray] | None = None
+    step = 0
+    with Progress("critic", steps, progress) as bar:
+        for epoch in range(epochs):
+            shuffled = learnt[torch.randperm(len(learnt), generator=generator).numpy()]
+            for start in range(0, len(shuffled), size):
+                rows = shuffled[start : start + size]
+                for group in optimizer.param_groups:
+                    group["lr"] = _RATE * (1 - step / steps)
+                kept = torch.rand(len(rows), config.hidden, generator=generator) >= _DROPOUT
+                logits = critic(*as_given(counts[rows]), kept / (1 - _DROPOUT))
+                loss = functional.binary_cross_entropy_with_logits(
+                    logits, torch.from_numpy(labels[rows])
+                )
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                step += 1
+                bar.advance()
+            with torch.no_grad():
+                score = critic(*as_given(counts[held]))
+                loss = functional.binary_cross_entropy_with_logits(
+                    score, torch.from_numpy(labels[held])
+                )
+            if best is None or -float(loss) > best[0]:
+                kept_weights = {k: v.clone() for k, v in get_weights(critic).items()}
+                best = (-float(loss), epoch + 1, kept_weights, score.numpy())
     assert best is not None
-    nats, strength, model = best
-    score = model.decision_function(counts[held])
-    weights = np.append(model.coef_[0], model.intercept_).astype(np.float32)
-    quality = CriticQuality(
-        samples=drawn.shape[0],
-        molecules=real.shape[0],
-        roc_auc=float(roc_auc_score(labels[held], score)),
-        nats=nats,
-        strength=strength,
-    )
-    return weights, quality
+    nats, epoch, weights, score = best
+    set_weights(critic, weights)
+    roc_auc = float(roc_auc_score(labels[held], score))
+    quality = CriticQuality(drawn.shape[0], real.shape[0], roc_auc, nats, epoch)
+    return critic.requires_grad_(False), quality
+
+
+def as_given(counts: csr_array) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The sparse rows as a critic takes them."""
+    columns, starts = (part.astype(np.int64) for part in (counts.indices, counts.indptr[:-1]))
+    return torch.from_numpy(columns), torch.from_numpy(counts.data), torch.from_numpy(starts)

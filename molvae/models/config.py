@@ -69,11 +69,12 @@ class PriorConfig(Record):
 
 class CriticConfig(Record):
     """A critic that tells the model's samples from data by ``features`` counts of parts of
-    molecules, those of atoms in ``bits`` columns; each draw is one of ``candidates``
-    (:mod:`molvae.latent.critic`)."""
+    molecules, those of atoms in ``bits`` columns, with ``hidden`` units; each draw is one of
+    ``candidates`` (:mod:`molvae.latent.critic`)."""
 
     bits: Annotated[int, Field(ge=64, multiple_of=16)] = 4096
     features: Annotated[int, Field(ge=0)] = 0
+    hidden: Annotated[int, Field(ge=2, multiple_of=2)] = 64
     candidates: Positive = 4
 
 

@@ -11,6 +11,7 @@ from molvae.base.errors import InputError
 from molvae.models.batch import Batch
 from molvae.models.bottleneck import GaussianBottleneck, Posterior
 from molvae.models.config import ModelConfig
+from molvae.models.critic import Critic
 from molvae.models.decoder import Decoder
 from molvae.models.encoder import Encoder
 from molvae.models.heads import Prediction, PropertyHead
@@ -66,9 +67,7 @@ class SequenceVAE(nn.Module):
             self.encoder.features, self.windows, config.min_std, generator
         )
         self.prior = make_prior(config.prior, self.windows, vocab_size)
-        self.critic: Tensor | None
-        features = None if config.critic is None else torch.zeros(config.critic.features + 1)
-        self.register_buffer("critic", features)
+        self.critic = None if config.critic is None else Critic(config.critic, generator)
         self.decoder = Decoder(config, vocab_size, self.windows, generator)
         self.head = (
             None if config.head is None else PropertyHead(self.latent_dim, config.head, generator)

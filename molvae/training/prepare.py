@@ -145,7 +145,7 @@ def adopt(start: Loaded, model: SequenceVAE, tokenizer: Tokenizer, *, keep_head:
     weights = {
         name: value
         for name, value in get_weights(start.model).items()
-        if name in own or not name.startswith(("prior.", "critic"))
+        if name in own or not name.startswith(("prior.", "critic."))
     }
     if not keep_head:
         heads = {k: v for k, v in own.items() if k.startswith("head.")}

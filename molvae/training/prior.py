@@ -13,6 +13,7 @@ from molvae.base.errors import ConfigError, InputError
 from molvae.base.seeds import derive_seed
 from molvae.datasets.corpus import Corpus
 from molvae.models.config import CriticConfig, PriorConfig
+from molvae.models.critic import Critic
 from molvae.training.checkpoint import Loaded, build_model, load_model, save_model
 from molvae.training.run import now
 from molvae.training.vocabulary import match_vocabulary
@@ -52,15 +53,13 @@ def with_prior(
 
 
 def with_critic(
-    loaded: Loaded, config: CriticConfig | None, weights: torch.Tensor | None = None
+    loaded: Loaded, config: CriticConfig | None, critic: Critic | None = None
 ) -> Loaded:
-    """The model with a critic of ``weights (features + 1,)`` in place of its own, if it had one;
-    without ``config`` it has none. Nothing else changes."""
-    stored: dict[str, torch.Tensor] = {}
-    if config is not None and weights is not None:
-        config = config.model_copy(update={"features": len(weights) - 1})
-        stored["critic"] = weights
-    return _changed(loaded, {"critic": config}, "critic", stored)
+    """The model with ``critic``, of the sizes ``config``, in place of its own, if it had one;
+    without any it has none. Nothing else changes."""
+    stored = {} if critic is None else get_weights(critic)
+    named = {f"critic.{name}": weight for name, weight in stored.items()}
+    return _changed(loaded, {"critic": config}, "critic.", named)
 
 
 def _changed(
