@@ -32,9 +32,10 @@ from molvae.datasets.corpus import Corpus
 from molvae.generator import Generator
 from molvae.models.config import CriticConfig
 from molvae.models.critic import Critic
-from molvae.training.checkpoint import load_model, save_model
+from molvae.training.checkpoint import HISTORY, load_model, save_model
 from molvae.training.prior import with_critic
 from molvae.training.run import now
+from molvae.training.shipped import model_path
 from molvae.training.weights import get_weights, set_weights
 
 DRAWS = 200_000
@@ -98,17 +99,19 @@ def fit_critic(
     ).smiles
     random = np.random.default_rng(derive_seed(seed, "critic molecules"))
     real = corpus.smiles(np.sort(random.permutation(rows)[:draws]))
-    sides = [
+    ours, theirs = (
         counts_of(side, config.bits, workers=workers, progress=progress) for side in (real, drawn)
-    ]
+    )
     config = config.model_copy(update={"features": feature_count(config.bits)})
-    critic, quality = learn_critic(*sides, config, seed=seed, progress=progress)
+    critic, quality = learn_critic(ours, theirs, config, seed=seed, progress=progress)
     made = with_critic(loaded, config, critic)
     provenance: dict[str, Any] = {
         **loaded.provenance,
         "critic": {**quality.__dict__, "corpus": corpus.sha256, "seed": seed, "time": now()},
     }
-    save_model(out, made.model, made.tokenizer, made.config, provenance)
+    log = model_path(start) / HISTORY
+    history = log.read_bytes() if log.is_file() else None
+    save_model(out, made.model, made.tokenizer, made.config, provenance, history=history)
     return quality
 
 
