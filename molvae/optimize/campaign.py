@@ -210,8 +210,7 @@ class Campaign:
         readings, blank = read(measurements(results), {id_of(s): s for s in before})
         known = 0
         if skip_known:
-            recorded = {o.suggestion.smiles: (*o.values, *o.failures) for o in observations}
-            readings, known = new_only(readings, recorded)
+            readings, known = new_only(readings, observations)
         seen = {s.smiles: s for s in before}
         own = list(dict.fromkeys(r.smiles for r in readings if r.smiles not in seen))
         step = max((s.step for s in before), default=0)
@@ -228,6 +227,11 @@ class Campaign:
             own=len(own),
             unusable=tuple((s, reason) for s, reason in reasons.items() if reason),
         )
+
+    def untold(self, results: Results) -> int:
+        """How many of ``results`` :meth:`tell` would record, known ones skipped."""
+        readings, _ = read(measurements(results), {})
+        return len(new_only(readings, self.observations())[0])
 
     def pending(self) -> list[Suggestion]:
         """Molecules asked for of which nothing is told, in the order in which they were asked."""

@@ -13,7 +13,7 @@ from typing import Any
 from molvae.base.errors import InputError
 from molvae.chem.smiles import MoleculeError, canonicalise_many, parse
 from molvae.datasets.rows import MISSING, label_value, smiles_problem
-from molvae.optimize.store import Suggestion
+from molvae.optimize.store import Observation, Suggestion
 from molvae.oracles.answers import Outcome
 
 FAILURES = ("failed", "failure", "fail", "impossible", "insoluble", "decomposed", "not made")
@@ -71,9 +71,7 @@ def read_cell(cell: Any) -> Outcome | None:
     except OverflowError:
         value = math.inf
     if not math.isfinite(value):
-        raise ValueError(
-            f"{value} is not a finite number; give None where nothing is measured yet"
-        )
+        raise ValueError(f"{value} is not a finite number; give None where nothing is measured yet")
     return Outcome(value)
 
 
@@ -102,14 +100,12 @@ def measurements(results: Results) -> list[Measurement]:
     """``results`` of a program, molecules with what is said of them, each with its place."""
     items = results.items() if isinstance(results, Mapping) else results
     return [
-        item if isinstance(item, Measurement) else Measurement(*item, f"result {number}")
+        item if isinstance(item, Measurement) else Measurement(item[0], item[1], f"result {number}")
         for number, item in enumerate(items, start=1)
     ]
 
 
-def read(
-    told: Sequence[Measurement], asked: Mapping[str, Suggestion]
-) -> tuple[list[Reading], int]:
+def read(told: Sequence[Measurement], asked: Mapping[str, Suggestion]) -> tuple[list[Reading], int]:
     """What can be recorded of ``told``, and how many of it are not measured yet.
 
     ``asked`` are the campaign's suggestions by their id. Molecules are known by their canonical
@@ -151,13 +147,13 @@ def _check(smiles: str, id: str | None, asked: Mapping[str, Suggestion]) -> None
 
 
 def new_only(
-    readings: Sequence[Reading], recorded: Mapping[str, Sequence[float | str]]
+    readings: Sequence[Reading], recorded: Sequence[Observation]
 ) -> tuple[list[Reading], int]:
     """The readings that are not among those ``recorded`` of the molecule, and how many are.
 
     Two equal ones in ``readings`` are two measurements, of which one may have been recorded.
     """
-    left = {smiles: Counter(values) for smiles, values in recorded.items()}
+    left = {o.suggestion.smiles: Counter([*o.values, *o.failures]) for o in recorded}
     new = []
     for reading in readings:
         outcome = reading.outcome

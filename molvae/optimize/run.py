@@ -111,10 +111,10 @@ def _propose(
 ) -> list[Suggestion]:
     observations = campaign.observations()
     initial = 0
-    if not observations:
+    if not observations and config.initial is not None:
         initial = config.initial
-        if initial is None:
-            initial = 0 if start else max(1, min(INITIAL_BATCHES * config.batch_size, budget // 3))
+    elif not observations and not start:
+        initial = max(1, min(INITIAL_BATCHES * config.batch_size, budget // 3))
     size = config.batch_size if observations else len(start) + initial
     found = plan(
         generator,
