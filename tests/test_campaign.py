@@ -21,6 +21,7 @@ from beads import BeadGenerator, distance_to, levels, molecules
 
 from molvae.base.errors import ConfigError, FileError, InputError, ModelError
 from molvae.chem.similarity import nearest_molecules
+from molvae.optimize import strategy
 from molvae.optimize.acquisition import expected_improvements
 from molvae.optimize.campaign import Campaign
 from molvae.optimize.config import SearchConfig
@@ -109,6 +110,24 @@ def test_pending_molecules_are_not_asked_for_again_and_change_what_is() -> None:
         assert not set(smiles_of(first)) & set(smiles_of(second))
         assert smiles_of(one.pending()) == smiles_of(first + second)
         assert len(set(smiles_of(ten))) == 10
+
+
+def test_what_is_pending_counts_as_a_rival_of_unknown_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[int, int]] = []
+    real = strategy.greedy_batch
+
+    def spy(joint: Posterior, baseline: int, size: int, seed: int) -> list[int]:
+        seen.append((baseline, len(joint.mean)))
+        return real(joint, baseline, size, seed)
+
+    monkeypatch.setattr(strategy, "greedy_batch", spy)
+    with warm() as campaign:
+        campaign.ask(3)
+        campaign.ask(2)
+    (first, _), (second, _) = seen
+    assert second == first + 3
 
 
 @pytest.mark.parametrize("n", [1, 3, 40])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from molvae.cli.campaign_words import SHOWN, say_told, status_lines
 from molvae.cli.common import (
     AsJson,
     Assignments,
@@ -26,7 +27,7 @@ from molvae.cli.common import (
 from molvae.cli.flags import Sane, SmilesColumn
 
 if TYPE_CHECKING:
-    from molvae.optimize.campaign import Campaign, Status, Told
+    from molvae.optimize.campaign import Campaign
     from molvae.optimize.proposals import MoleculeGenerator
 
 app = typer.Typer(
@@ -41,7 +42,6 @@ Moved = Annotated[
     str | None,
     typer.Option("--model", "-m", metavar="MODEL", help="The model, if it is elsewhere now."),
 ]
-_SHOWN = 10
 
 
 @app.command()
@@ -193,7 +193,7 @@ def tell(
     with _open(campaign, model, device) as opened:
         results = read_results(table, column or opened.assay, smiles_column=smiles_column)
         told = opened.tell(results, skip_known=not repeats)
-    _say_told(told, quiet)
+    say_told(told, quiet)
 
 
 @app.command()
@@ -205,11 +205,11 @@ def status(campaign: CampaignFile, as_json: AsJson = False, verbose: Verbose = F
 
     with Campaign.open(campaign) as opened:
         found = opened.status()
-        best = opened.best(_SHOWN)
+        best = opened.best(SHOWN)
     if as_json:
         print_json(asdict(found))
         return
-    print_table([{"campaign": key, "": value} for key, value in _lines(found).items()])
+    print_table([{"campaign": key, "": value} for key, value in status_lines(found).items()])
     if best:
         print()
         rows = [
@@ -299,30 +299,3 @@ def _keep_untold(campaign: Campaign, place: str) -> None:
             f"{place} has values in column {campaign.assay!r} that were not told; tell them, or "
             "choose another name"
         )
-
-
-def _say_told(told: Told, quiet: bool) -> None:
-    parts = [
-        f"{told.measured:,} values and {told.failed:,} failures recorded",
-        f"{told.known:,} were told before" if told.known else "",
-        f"{told.blank:,} not measured yet" if told.blank else "",
-        f"{told.own:,} molecules of your own" if told.own else "",
-    ]
-    say("; ".join(part for part in parts if part), quiet)
-    for smiles, reason in told.unusable[:_SHOWN]:
-        say(f"  {smiles} is kept, but the search cannot learn from it: {reason}", quiet)
-    if len(told.unusable) > _SHOWN:
-        say(f"  and {len(told.unusable) - _SHOWN:,} more, see `molvae campaign export`", quiet)
-
-
-def _lines(found: Status) -> dict[str, object]:
-    return {
-        "assay": f"{found.assay}, to {found.direction}",
-        "molecules tested": found.tested,
-        "measurements": found.measurements,
-        "without a value": found.failed,
-        "out for testing": found.pending,
-        "not for the search": found.unusable,
-        "batches of the search": found.batches,
-        "standard deviation of a measurement": found.repeat_sd,
-    }
