@@ -384,6 +384,15 @@ def test_killed_between_any_two_statements_nothing_is_lost_and_the_next_is_the_s
     assert ends == {(0, 0), (3, 0), (1, 2)}, "each step happens whole or not at all"
 
 
+def test_the_same_told_is_the_same_asked_and_another_seed_asks_otherwise(tmp_path: Path) -> None:
+    with warm(tmp_path / "run.sqlite") as campaign:
+        proposed = smiles_of(campaign.propose(3))
+    with reopen(tmp_path / "run.sqlite") as campaign:
+        assert smiles_of(campaign.ask(3)) == proposed
+    with warm(config=CONFIG.replace(seed=1)) as campaign:
+        assert smiles_of(campaign.ask(3)) != proposed
+
+
 @pytest.mark.slow
 def test_a_process_killed_without_warning_has_the_same_next_proposal(tmp_path: Path) -> None:
     path = tmp_path / "run.sqlite"
