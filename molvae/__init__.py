@@ -22,11 +22,13 @@ _HOMES = {
     "export_model": "molvae.training.export",
     "assess": "molvae.metrics.health",
     "optimize": "molvae.optimize.run",
+    "Campaign": "molvae.optimize.campaign",
     "MolVAE": "molvae.estimator",
     "MolvaeError": "molvae.base.errors",
 }
 
 __all__ = [
+    "Campaign",
     "Corpus",
     "Generator",
     "MolVAE",
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from molvae.estimator import MolVAE
     from molvae.generator import Generator, load
     from molvae.metrics.health import assess
+    from molvae.optimize.campaign import Campaign
     from molvae.optimize.run import optimize
     from molvae.training.config import TrainConfig
     from molvae.training.export import export_model

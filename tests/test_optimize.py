@@ -217,6 +217,12 @@ def test_more_start_molecules_than_the_budget_are_refused() -> None:
         run(budget=5, start=list(levels())[:10])
 
 
+def test_a_budget_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BudgetError, match="the budget is 0 evaluations; give at least 1"):
+        run(budget=0, store=tmp_path / "run.sqlite")
+    assert not (tmp_path / "run.sqlite").exists()
+
+
 @pytest.mark.slow
 def test_failures_are_recorded_cost_budget_and_do_not_stop_the_search() -> None:
     away = distance_to(TARGET)

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from molvae.base.errors import ConfigError, FileError, ModelError
-from molvae.optimize.store import FORMAT, Store, Suggestion
+from molvae.optimize.database import FORMAT
+from molvae.optimize.store import Store, Suggestion
 from molvae.oracles.evaluator import Outcome
 
 SETTINGS = {"objective": {"name": "qed"}, "seed": 0}

@@ -10,6 +10,7 @@ import sys
 import typer
 
 from molvae.cli import (
+    campaign,
     data,
     decode,
     encode,
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.add_typer(oracle.app, name="oracle")
+app.add_typer(campaign.app, name="campaign")
 for command in (
     train.train,
     health.health,

@@ -13,6 +13,7 @@ from molvae.base.errors import InputError
 from molvae.datasets.read_parquet import parquet_rows
 from molvae.datasets.read_sdf import sdf_rows
 from molvae.datasets.rows import (
+    Cells,
     Columns,
     Labels,
     Row,
@@ -60,8 +61,20 @@ def read_molecules(
     Row(number=3, smiles='CCC', name='b', labels={'logP': nan}, \
 problem='label logP is not a number ("high")')
     """
-    where = display_name(path)
-    reader = Labels(labels, where, split_column)
+    return _rows(path, smiles_column, Labels(labels, display_name(path), split_column), limit)
+
+
+def read_cells(
+    path: str | os.PathLike[str], columns: Sequence[str], *, smiles_column: str | None = None
+) -> Iterator[Row]:
+    """:func:`read_molecules` for columns that may hold anything: ``labels`` are the cells as they
+    stand, text where the file is one."""
+    return _rows(path, smiles_column, Cells(columns, display_name(path)), None)
+
+
+def _rows(
+    path: str | os.PathLike[str], smiles_column: str | None, reader: Labels, limit: int | None
+) -> Iterator[Row]:
     suffix = _suffix(path)
     if suffix == ".parquet":
         rows = parquet_rows(path, smiles_column, reader)
@@ -72,6 +85,7 @@ problem='label logP is not a number ("high")')
     if first is None:
         if limit == 0:
             return iter(())
+        where = display_name(path)
         raise InputError(f"{where} holds no molecules, only a header or blank lines")
     return itertools.chain([first], rows)
 

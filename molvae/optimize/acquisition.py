@@ -36,6 +36,20 @@ def greedy_batch(joint: Posterior, baseline: int, size: int, seed: int) -> list[
     return chosen
 
 
+def expected_improvements(joint: Posterior, baseline: int, seed: int) -> list[float]:
+    """What each candidate in turn is expected to add to the best of the baseline and of the
+    candidates before it, in the unit of the values.
+
+    >>> sure = Posterior(torch.tensor([1.0, 3.0, 2.5, 4.0]), torch.zeros(4, 4))
+    >>> expected_improvements(sure, 1, seed=0)
+    [2.0, 0.0, 1.0]
+    """
+    samples = draw(joint, SAMPLES, seed)
+    best = samples.cummax(dim=1).values[:, baseline - 1 : -1]
+    gains: list[float] = (samples[:, baseline:] - best).clamp_min(0.0).mean(dim=0).tolist()
+    return gains
+
+
 def draw(joint: Posterior, n: int, seed: int) -> Tensor:
     """``(n, m)`` joint samples of ``m`` molecules, antithetic, from a generator of their own."""
     m = len(joint.mean)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from molvae.optimize.store import Observation
-from molvae.oracles.objective import Objective
+from molvae.oracles.objective import Direction, Objective
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def ranked(observations: Sequence[Observation], direction: Direction) -> list[Observation]:
+    """Observations, best first; equal ones in their order, failures at the end."""
+    sign = -1.0 if direction == "maximize" else 1.0
+    return sorted(observations, key=lambda o: sign * o.outcome.value if o.outcome.ok else np.inf)
 
 
 @dataclass(frozen=True)
@@ -40,10 +47,7 @@ class Result:
 
     def ranked(self) -> list[Observation]:
         """Observations, best first; equal ones in their order, failures at the end."""
-        return sorted(
-            self.observations,
-            key=lambda o: -self.objective.utility(o.outcome.value) if o.outcome.ok else np.inf,
-        )
+        return ranked(self.observations, self.objective.direction)
 
     def top(self, n: int = 10) -> list[tuple[str, float]]:
         """SMILES and value of the ``n`` best molecules."""

@@ -12,16 +12,13 @@ from molvae.base.errors import BudgetError, InputError
 from molvae.base.progress import Progress
 from molvae.chem.smiles import canonicalise_many
 from molvae.optimize.config import SearchConfig
+from molvae.optimize.plan import INITIAL_BATCHES, plan
 from molvae.optimize.proposals import MoleculeGenerator
 from molvae.optimize.result import Result
 from molvae.optimize.store import Store, Suggestion
-from molvae.optimize.strategy import first_batch, next_batch
 from molvae.oracles.evaluator import Evaluator, Outcome
 from molvae.oracles.objective import Objective
 from molvae.oracles.options import EvaluatorOptions
-
-INITIAL_BATCHES = 3
-"""Batches of prior samples before anything is learnt, unless the caller says otherwise."""
 
 
 def optimize(
@@ -77,6 +74,8 @@ def optimize(
             f"there are {len(start)} start molecules, but the budget is {budget} evaluations; "
             "raise the budget or shorten the list"
         )
+    if budget < 1:
+        raise BudgetError(f"the budget is {budget} evaluations; give at least 1")
     with Store(store, _settings(generator, objective, config, start), resume=resume) as campaign:
         told = campaign.observations()
         known = {o.suggestion.smiles: o.outcome for o in told}
@@ -87,7 +86,6 @@ def optimize(
                 batch = campaign.pending()
                 if not batch:
                     batch = _propose(generator, objective, campaign, config, start, budget)
-                    batch = batch[: evaluator.remaining]
                     campaign.suggest(batch)
                 if not batch:
                     break
@@ -112,13 +110,22 @@ def _propose(
     budget: int,
 ) -> list[Suggestion]:
     observations = campaign.observations()
-    if observations:
-        return next_batch(generator, objective, observations, config)
-    initial = config.initial
-    if initial is None:
-        initial = 0 if start else max(1, min(INITIAL_BATCHES * config.batch_size, budget // 3))
-    found = first_batch(generator, start, initial, config)
-    if not found:
+    initial = 0
+    if not observations and config.initial is not None:
+        initial = config.initial
+    elif not observations and not start:
+        initial = max(1, min(INITIAL_BATCHES * config.batch_size, budget // 3))
+    size = config.batch_size if observations else len(start) + initial
+    found = plan(
+        generator,
+        objective.direction,
+        config,
+        observations,
+        size=min(size, budget - len(observations)),
+        start=start,
+        initial=initial,
+    )
+    if not found and not observations:
         raise InputError(
             "there is no molecule to begin with: the model can encode none of the start molecules"
             if start

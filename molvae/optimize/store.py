@@ -6,50 +6,48 @@ so a process killed anywhere loses nothing told and evaluates nothing told again
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from molvae.base.errors import ConfigError, FileError, ModelError
-from molvae.base.files import file_errors
+from molvae.optimize.database import Database
 from molvae.oracles.evaluator import Outcome
 
-FORMAT = 1
-_APPLICATION_ID = 0x6D6F6C76  # "molv": how the file says that it is ours
+_COLUMNS = (
+    "id, smiles, step, origin, z, asked, predicted, uncertainty, acquisition, nearest, similarity"
+)
 
-_SCHEMA = """
-CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE suggestions (
-    id INTEGER PRIMARY KEY,
-    smiles TEXT NOT NULL UNIQUE,
-    step INTEGER NOT NULL,
-    origin TEXT NOT NULL,
-    z BLOB NOT NULL,
-    asked BLOB
-);
-CREATE TABLE outcomes (
-    suggestion INTEGER PRIMARY KEY REFERENCES suggestions (id),
-    value REAL,
-    failure TEXT,
-    CHECK ((value IS NULL) = (failure IS NOT NULL))
-);
-"""
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a molecule is suggested, as far as it is known.
+
+    ``predicted`` value and its ``uncertainty`` (one standard deviation) and ``acquisition`` (the
+    improvement on the best to be expected, given the other molecules that are out for testing) are
+    in the objective's unit, NaN before anything is learnt. ``nearest`` is the most similar molecule
+    tested, ``similarity`` the Tanimoto similarity to it (Morgan fingerprints, radius 2).
+    """
+
+    predicted: float = math.nan
+    uncertainty: float = math.nan
+    acquisition: float = math.nan
+    nearest: str | None = None
+    similarity: float = math.nan
 
 
 @dataclass(frozen=True)
 class Suggestion:
     """A molecule to evaluate: its own latent ``z (d,)``, and the one ``asked (d,)`` for it, if any.
 
-    ``origin`` is where it comes from: start, prior, perturbation, crossover or gradient.
+    ``origin`` is where it comes from: start, prior, perturbation, crossover, gradient, or told (the
+    user's own, whose ``z`` is NaN where the model cannot encode it). ``number`` is the campaign's
+    own, 0 until it is written.
     """
 
     smiles: str
@@ -57,15 +55,28 @@ class Suggestion:
     origin: str
     z: np.ndarray
     asked: np.ndarray | None = None
+    reason: Reason = Reason()
+    number: int = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether the search can learn from it: the model can encode it."""
+        return bool(np.isfinite(self.z).all())
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A suggestion and its outcome; ``order`` counts evaluations from 1."""
+    """A suggestion and its outcome; ``order`` counts molecules from 1.
+
+    ``values`` are its measurements, of which the outcome is the mean; ``failures`` the reasons of
+    those that failed. Failures do not count where there is a value.
+    """
 
     order: int
     suggestion: Suggestion
     outcome: Outcome
+    values: tuple[float, ...] = ()
+    failures: tuple[str, ...] = ()
 
 
 class Store:
@@ -84,123 +95,101 @@ class Store:
         settings: Mapping[str, Any],
         *,
         resume: bool = False,
+        create: bool = True,
+        partial: bool = False,
     ) -> None:
         """Create the campaign at ``path`` (None: in memory), or with ``resume`` go on with it.
 
         ``settings`` are what makes a campaign this one (JSON values); they must be the same as
-        those it was started with. With ``resume``, a file that does not exist is created.
+        those it was started with, or with ``partial`` some of them. With ``resume``, a file that
+        does not exist is created, unless ``create`` is false.
 
         Raises:
             FileError: the file exists and ``resume`` is not set, or cannot be opened or locked.
             ModelError: it is damaged, no campaign, or one of a newer format.
             ConfigError: it was started with other settings.
         """
-        self.path = ":memory:" if path is None else os.fspath(path)
-        if path is not None and Path(path).exists() and not resume:
-            raise FileError(
-                f"the campaign {self.path} exists already; resume it, or choose another file"
-            )
-        if path is not None:
-            _look_at(Path(path))
-        with self._errors():
-            self._db = sqlite3.connect(self.path, timeout=1.0, isolation_level=None)
-        try:
-            with self._errors():
-                self._open(json.loads(json.dumps(settings)))
-        except BaseException:
-            self._db.close()
-            raise
+        self._file = Database(path, settings, create=create, resume=resume, partial=partial)
 
-    def _open(self, settings: dict[str, Any]) -> None:
-        # Exclusive: a second process would evaluate the same suggestions again.
-        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        (application,) = self._db.execute("PRAGMA application_id").fetchone()
-        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if application == 0 and tables == 0:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            with self._transaction():
-                for statement in _SCHEMA.split(";"):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                self._db.execute(f"PRAGMA user_version = {FORMAT}")
-                self._db.executemany(
-                    "INSERT INTO settings VALUES (?, ?)",
-                    [(key, json.dumps(value)) for key, value in settings.items()],
-                )
-            return
-        if application != _APPLICATION_ID:
-            raise ModelError(f"{self.path} is a database, but no molvae campaign; name another")
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version > FORMAT:
-            raise ModelError(
-                f"campaign {self.path} has format {version}, newer than this molvae's {FORMAT}; "
-                "update molvae"
-            )
-        (health,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
-        if health != "ok":
-            raise ModelError(_damaged(self.path, health))
-        self._db.execute("PRAGMA journal_mode = WAL")
-        with self._transaction():
-            pass  # takes the lock now, not when the first batch has been proposed
-        self._check(settings)
+    @property
+    def path(self) -> str:
+        """Where the file is."""
+        return self._file.path
 
-    def _check(self, settings: Mapping[str, Any]) -> None:
-        rows = self._db.execute("SELECT key, value FROM settings").fetchall()
-        stored = {key: json.loads(value) for key, value in rows}
-        for key in [*settings, *stored]:
-            was, now = stored.get(key), settings.get(key)
-            if was != now:
-                raise ConfigError(
-                    f"campaign {self.path} was started with {key} = {was!r}, not {now!r}; "
-                    "resume with what it was started with, or start another campaign"
-                )
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What the campaign was started with."""
+        return self._file.settings
 
     def suggest(self, suggestions: Sequence[Suggestion]) -> None:
         """Write suggestions as pending, all or none."""
-        with self._errors(), self._transaction():
-            self._db.executemany(
-                "INSERT INTO suggestions (smiles, step, origin, z, asked) VALUES (?, ?, ?, ?, ?)",
-                [(s.smiles, s.step, s.origin, _pack(s.z), _pack(s.asked)) for s in suggestions],
-            )
+        with self._file.errors(), self._file.transaction():
+            self._suggest(suggestions)
 
     def tell(self, outcomes: Sequence[tuple[str, Outcome]]) -> None:
         """Write the outcomes of pending suggestions, named by their SMILES, all or none."""
-        with self._errors(), self._transaction():
+        with self._file.errors(), self._file.transaction():
             for smiles, outcome in outcomes:
-                self._db.execute(
-                    "INSERT INTO outcomes SELECT id, ?, ? FROM suggestions WHERE smiles = ?",
-                    (outcome.value if outcome.ok else None, outcome.failure, smiles),
-                )
+                self._tell(smiles, outcome, "0")
+
+    def record(
+        self, suggestions: Sequence[Suggestion], outcomes: Sequence[tuple[str, Outcome]]
+    ) -> None:
+        """Write molecules and measurements, of these or earlier molecules, repeated ones too.
+
+        All or none of them.
+        """
+        repeat = "(SELECT count(*) FROM outcomes WHERE suggestion = id)"
+        with self._file.errors(), self._file.transaction():
+            self._suggest(suggestions)
+            for smiles, outcome in outcomes:
+                self._tell(smiles, outcome, repeat)
+
+    def _suggest(self, suggestions: Sequence[Suggestion]) -> None:
+        self._file.connection.executemany(
+            f"INSERT INTO suggestions ({_COLUMNS}) VALUES (NULL{10 * ', ?'})",
+            [
+                (s.smiles, s.step, s.origin, _pack(s.z), _pack(s.asked), *vars(s.reason).values())
+                for s in suggestions
+            ],
+        )
+
+    def _tell(self, smiles: str, outcome: Outcome, repeat: str) -> None:
+        self._file.connection.execute(
+            f"INSERT INTO outcomes SELECT id, {repeat}, ?, ? FROM suggestions WHERE smiles = ?",
+            (outcome.value if outcome.ok else None, outcome.failure, smiles),
+        )
+
+    def numbered(self, suggestions: Sequence[Suggestion]) -> list[Suggestion]:
+        """Suggestions with the numbers they would have if they were written now."""
+        with self._file.errors():
+            (last,) = self._file.connection.execute(
+                "SELECT coalesce(max(id), 0) FROM suggestions"
+            ).fetchone()
+        return [replace(s, number=last + i) for i, s in enumerate(suggestions, start=1)]
 
     def pending(self) -> list[Suggestion]:
         """Suggestions without an outcome, in the order in which they were made."""
-        with self._errors():
-            rows = self._db.execute(
-                "SELECT smiles, step, origin, z, asked FROM suggestions "
+        with self._file.errors():
+            rows = self._file.connection.execute(
+                f"SELECT {_COLUMNS} FROM suggestions "
                 "WHERE id NOT IN (SELECT suggestion FROM outcomes) ORDER BY id"
             ).fetchall()
         return [_suggestion(*row) for row in rows]
 
     def observations(self) -> list[Observation]:
-        """Everything evaluated so far, failures included, in order."""
-        with self._errors():
-            rows = self._db.execute(
-                "SELECT smiles, step, origin, z, asked, value, failure "
-                "FROM outcomes JOIN suggestions ON id = suggestion ORDER BY id"
+        """Every molecule evaluated so far, failures included, in the order of suggestion."""
+        with self._file.errors():
+            rows = self._file.connection.execute(
+                f"SELECT {_COLUMNS}, value, failure "
+                "FROM outcomes JOIN suggestions ON id = suggestion ORDER BY id, repeat"
             ).fetchall()
-        return [
-            Observation(
-                order,
-                _suggestion(*row),
-                Outcome(math.nan if value is None else value, failure),
-            )
-            for order, (*row, value, failure) in enumerate(rows, start=1)
-        ]
+        groups = groupby(rows, key=lambda row: row[0])
+        return [_observation(order, list(group)) for order, (_, group) in enumerate(groups, 1)]
 
     def close(self) -> None:
         """Close the file and release it to others."""
-        with self._errors():
-            self._db.close()
+        self._file.close()
 
     def __enter__(self) -> Store:
         return self
@@ -213,56 +202,41 @@ class Store:
     ) -> None:
         self.close()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            if self._db.in_transaction:  # SQLite has rolled back by itself where the disk is full
-                self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error):
-                raise FileError(
-                    f"campaign {self.path} is in use by another run; wait for it, or stop it"
-                ) from error
-            raise FileError(f"cannot use the campaign {self.path}: {error}") from error
-        except (sqlite3.DatabaseError, ValueError) as error:
-            raise ModelError(_damaged(self.path, error)) from error
-
-
-def _look_at(path: Path) -> None:
-    """Refuse what SQLite would take for an empty database and write over."""
-    with file_errors(path, "use"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        opening = b""
-        if path.exists():
-            with path.open("rb") as stream:
-                opening = stream.read(16)
-    if opening not in (b"", b"SQLite format 3\0"):
-        raise ModelError(_damaged(os.fspath(path), "it does not begin like a database"))
-
-
-def _damaged(path: str, reason: object) -> str:
-    return f"campaign {path} is damaged or no campaign ({reason}); restore it or name another file"
+def _observation(order: int, rows: Sequence[tuple[Any, ...]]) -> Observation:
+    values = tuple(row[-2] for row in rows if row[-2] is not None)
+    failures = tuple(row[-1] for row in rows if row[-1] is not None)
+    if values:
+        outcome = Outcome(math.fsum(values) / len(values))
+    else:
+        outcome = Outcome(math.nan, failures[-1])
+    return Observation(order, _suggestion(*rows[0][:-2]), outcome, values, failures)
 
 
 def _pack(z: np.ndarray | None) -> bytes | None:
     return None if z is None else np.asarray(z, dtype="<f8").tobytes()
 
 
-def _suggestion(smiles: str, step: int, origin: str, z: bytes, asked: bytes | None) -> Suggestion:
+def _suggestion(
+    number: int,
+    smiles: str,
+    step: int,
+    origin: str,
+    z: bytes,
+    asked: bytes | None,
+    *reason: Any,
+) -> Suggestion:
+    predicted, uncertainty, acquisition, nearest, similarity = reason
     return Suggestion(
         smiles,
         step,
         origin,
         np.frombuffer(z, dtype="<f8"),
         None if asked is None else np.frombuffer(asked, dtype="<f8"),
+        Reason(_nan(predicted), _nan(uncertainty), _nan(acquisition), nearest, _nan(similarity)),
+        number,
     )
+
+
+def _nan(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -7,7 +7,7 @@ a dimension the model does not use stays as short as it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from botorch.models.utils.gpytorch_modules import (
 from botorch.posteriors.gpytorch import GPyTorchPosterior
 from gpytorch.constraints import GreaterThan
 from gpytorch.kernels import Kernel, ScaleKernel
+from gpytorch.likelihoods import FixedNoiseGaussianLikelihood
 from gpytorch.means import ConstantMean
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from gpytorch.priors import LogNormalPrior
@@ -91,6 +92,11 @@ class Posterior:
     mean: Tensor
     covariance: Tensor
 
+    def of(self, rows: Sequence[int]) -> Posterior:
+        """The same of the molecules ``rows`` alone."""
+        chosen = torch.as_tensor(rows)
+        return Posterior(self.mean[chosen], self.covariance[chosen][:, chosen])
+
 
 @contextmanager
 def own_randomness(seed: int) -> Iterator[None]:
@@ -101,16 +107,23 @@ def own_randomness(seed: int) -> Iterator[None]:
 
 
 def fit(
-    inputs: Tensor, utility: Tensor, kernel: Kernel, rows: np.ndarray, seed: int
+    inputs: Tensor,
+    utility: Tensor,
+    kernel: Kernel,
+    rows: np.ndarray,
+    seed: int,
+    noise: Tensor | None = None,
 ) -> SingleTaskGP:
     """A GP conditioned on all of ``inputs (n, k)`` and ``utility (n,)``, standardised.
 
     Its hyperparameters maximise the posterior density of the observations ``rows`` alone; where
-    the optimiser fails from its usual start, it tries others drawn with ``seed``.
+    the optimiser fails from its usual start, it tries others drawn with ``seed``. ``noise (n,)``
+    is the variance of each utility as far as repeated measurements tell; what they do not explain
+    is a noise common to all, which is fitted as it is without them.
     """
     chosen = torch.as_tensor(rows)
     mean = ConstantMean()
-    likelihood = get_gaussian_likelihood_with_lognormal_prior()
+    likelihood: Any = get_gaussian_likelihood_with_lognormal_prior()
     # One transform, made on everything, so that both models see the same scale.
     scale = Standardize(1)
     scale(utility.unsqueeze(-1))
@@ -121,6 +134,9 @@ def fit(
             x, y.unsqueeze(-1), None, likelihood, kernel, mean, outcome_transform=scale
         )
 
+    if noise is not None:
+        noise = noise / scale.stdvs.squeeze() ** 2
+        likelihood = _partly_known(noise[chosen], likelihood.noise_covar)
     small = model(inputs[chosen], utility[chosen])
     before = deepcopy(small.state_dict())
     with own_randomness(seed):
@@ -131,8 +147,18 @@ def fit(
             )
         except ModelFittingError:
             small.load_state_dict(before)  # the modes of the priors are a fair model too
-    whole = small if len(chosen) == len(inputs) else model(inputs, utility)
-    return whole.eval()
+    if len(chosen) == len(inputs):
+        return small.eval()
+    if noise is not None:
+        likelihood = _partly_known(noise, likelihood.second_noise_covar)
+    return model(inputs, utility).eval()
+
+
+def _partly_known(noise: Tensor, common: Any) -> FixedNoiseGaussianLikelihood:
+    """Noise of known variances ``(n,)`` and, on top of it, the fitted noise ``common``."""
+    likelihood = FixedNoiseGaussianLikelihood(noise, learn_additional_noise=True)
+    likelihood.second_noise_covar = common
+    return likelihood
 
 
 def posterior(model: SingleTaskGP, inputs: Tensor) -> Posterior:

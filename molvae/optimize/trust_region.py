@@ -6,7 +6,7 @@ follows from the outcomes of the steps so far, so a resumed campaign has the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,12 +54,15 @@ class TrustRegion:
         return replace(self, length=shorter, successes=0, failures=0)
 
 
-def replay(steps: Iterable[int], utilities: Iterable[float]) -> TrustRegion:
+def replay(
+    steps: Iterable[int], utilities: Iterable[float], unfinished: Container[int] = ()
+) -> TrustRegion:
     """The region that follows from all observations, in order.
 
     Args:
         steps: the step ``(n,)`` of each observation, not decreasing.
         utilities: its value ``(n,)`` so that more is better; NaN where it failed.
+        unfinished: steps of which too little is known to count as failures yet.
     """
     region = TrustRegion()
     best = -np.inf
@@ -69,7 +72,8 @@ def replay(steps: Iterable[int], utilities: Iterable[float]) -> TrustRegion:
         top = np.max(found[~np.isnan(found)], initial=-np.inf)
         if step > region.begun:
             begun = region.begun
-            region = region.after(int(step), bool(top > best))
+            if top > best or int(step) not in unfinished:
+                region = region.after(int(step), bool(top > best))
             best = max(best, top) if region.begun == begun else -np.inf
         else:
             best = max(best, top)  # the first step of a region is its sample, no test of it

@@ -1,0 +1,41 @@
+"""What ``molvae campaign`` says to people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from molvae.cli.common import say
+
+if TYPE_CHECKING:
+    from molvae.optimize.campaign import Status, Told
+
+SHOWN = 10
+
+
+def say_told(told: Told, quiet: bool) -> None:
+    """Say what became of results, and which of them the search cannot learn from."""
+    parts = [
+        f"{told.measured:,} values and {told.failed:,} failures recorded",
+        f"{told.known:,} were told before" if told.known else "",
+        f"{told.blank:,} not measured yet" if told.blank else "",
+        f"{told.own:,} molecules of your own" if told.own else "",
+    ]
+    say("; ".join(part for part in parts if part), quiet)
+    for smiles, reason in told.unusable[:SHOWN]:
+        say(f"  {smiles} is kept, but the search cannot learn from it: {reason}", quiet)
+    if len(told.unusable) > SHOWN:
+        say(f"  and {len(told.unusable) - SHOWN:,} more, see `molvae campaign export`", quiet)
+
+
+def status_lines(found: Status) -> dict[str, object]:
+    """A campaign's status by what people call it."""
+    return {
+        "assay": f"{found.assay}, to {found.direction}",
+        "molecules tested": found.tested,
+        "measurements": found.measurements,
+        "without a value": found.failed,
+        "out for testing": found.pending,
+        "not for the search": found.unusable,
+        "batches of the search": found.batches,
+        "standard deviation of a measurement": found.repeat_sd,
+    }

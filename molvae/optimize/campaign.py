@@ -1,0 +1,298 @@
+"""A campaign with a laboratory: ask for molecules, tell what came of them, for as long as it takes.
+
+The campaign is a file. What is asked next depends on the file and the model alone, so a campaign
+killed between any two statements loses nothing told, and asks for what it would have asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from molvae.base.errors import ConfigError, InputError
+from molvae.optimize.config import SearchConfig
+from molvae.optimize.measurements import (
+    Results,
+    measurements,
+    new_only,
+    read,
+    unusable_reason,
+)
+from molvae.optimize.observed import repeat_variance
+from molvae.optimize.plan import INITIAL_BATCHES, plan, with_neighbours
+from molvae.optimize.proposals import MoleculeGenerator
+from molvae.optimize.result import ranked
+from molvae.optimize.sheets import check_assay, id_of
+from molvae.optimize.store import Observation, Store, Suggestion
+from molvae.optimize.strategy import LEARNABLE
+from molvae.oracles.objective import Direction, Objective
+
+
+@dataclass(frozen=True)
+class Told:
+    """What became of results: ``measured`` and ``failed`` were recorded, ``blank`` are not measured
+    yet, ``known`` had been told before.
+
+    ``own`` counts molecules that the campaign had not asked for; ``unusable`` are molecules that
+    the search cannot learn from, with the reason. What was measured of them is kept all the same.
+    """
+
+    measured: int
+    failed: int
+    blank: int
+    known: int
+    own: int
+    unusable: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a campaign stands, in numbers of molecules (``measurements``: of measured values).
+
+    ``repeat_sd`` is the standard deviation of one measurement, NaN where none was repeated;
+    ``batches`` how many times the search has proposed, the initial design not counted.
+    """
+
+    assay: str
+    direction: Direction
+    tested: int
+    measurements: int
+    failed: int
+    pending: int
+    unusable: int
+    batches: int
+    repeat_sd: float
+    best: tuple[str, float] | None
+
+
+class Campaign:
+    """A campaign file, open; made by :meth:`new` or :meth:`open`, closed by its ``with`` block.
+
+    >>> import tempfile, molvae
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> generator = molvae.load("druglike")
+    >>> path = f"{folder.name}/pic50.sqlite"
+    >>> with Campaign.new(path, generator, assay="pIC50", direction="maximize") as campaign:
+    ...     told = campaign.tell({"CCOc1ccccc1": 5.5, "CCNc1ccccc1": None})
+    ...     batch = campaign.ask(3)
+    >>> told.measured, told.blank, [s.origin for s in batch]
+    (1, 1, ['prior', 'prior', 'prior'])
+    >>> with Campaign.open(path) as campaign:
+    ...     campaign.best(1)[0].outcome.value, len(campaign.pending())
+    (5.5, 3)
+    >>> folder.cleanup()
+    """
+
+    def __init__(self, store: Store, generator: MoleculeGenerator | None) -> None:
+        self._store = store
+        self._generator = generator
+        settings = store.settings
+        self.assay: str = settings["objective"]["name"]
+        self.direction: Direction = settings["objective"]["direction"]
+        self.config = SearchConfig.parse(
+            {key: settings[key] for key in SearchConfig.model_fields if key in settings}
+        )
+        start = settings.get("start", [])
+        self.start: tuple[str, ...] = tuple(start) if isinstance(start, list) else ()
+
+    @classmethod
+    def new(
+        cls,
+        path: str | os.PathLike[str] | None,
+        generator: MoleculeGenerator,
+        *,
+        assay: str,
+        direction: Direction,
+        config: SearchConfig | None = None,
+        start: Sequence[str] = (),
+        notes: Mapping[str, Any] | None = None,
+    ) -> Campaign:
+        """Begin a campaign at ``path`` (None: in memory).
+
+        Args:
+            assay: what is measured: the name of its column in tables.
+            direction: whether more of it or less of it is wanted.
+            config: the search; ``batch_size`` is what :meth:`ask` asks for unless told otherwise.
+            start: molecules to test first, such as a lead or a series.
+            notes: anything to keep in the file, in JSON values.
+
+        Raises:
+            FileError: the file exists already, or cannot be made.
+            ConfigError: an assay that cannot name a column, or a direction that is none.
+            InputError: the model can encode none of ``start``.
+        """
+        check_assay(assay)
+        Objective(assay, len, direction)  # says what is wrong with a direction that is none
+        start = list(dict.fromkeys(start))
+        if start and not np.isfinite(generator.encode(start)).all(axis=1).any():
+            raise InputError("the model can encode none of the start molecules; give others")
+        settings = {
+            "model": generator.fingerprint,
+            "objective": {"name": assay, "direction": direction},
+            **(config or SearchConfig()).to_dict(),
+            "start": start,
+            "notes": dict(notes or {}),
+        }
+        return cls(Store(path, settings), generator)
+
+    @classmethod
+    def open(
+        cls, path: str | os.PathLike[str], generator: MoleculeGenerator | None = None
+    ) -> Campaign:
+        """Go on with the campaign at ``path``; to ask and to tell, it needs its ``generator``.
+
+        Raises:
+            FileError: there is no such file, or another process has it open.
+            ModelError: it is damaged or no campaign.
+            ConfigError: the campaign is one of another model.
+        """
+        made_with = {} if generator is None else {"model": generator.fingerprint}
+        store = Store(path, made_with, resume=True, create=False, partial=True)
+        return cls(store, generator)
+
+    @property
+    def notes(self) -> Mapping[str, Any]:
+        """What was given to :meth:`new`."""
+        notes: Mapping[str, Any] = self._store.settings.get("notes", {})
+        return notes
+
+    def ask(self, n: int | None = None) -> list[Suggestion]:
+        """The ``n`` molecules to test next (None: a batch), which are pending from now on.
+
+        None of them has been asked for or told before. Fewer, if the generator has no more.
+
+        Raises :class:`InputError` where ``n`` is not positive.
+        """
+        found = self.propose(n)
+        self.record(found)
+        written = {s.smiles: s for s in self.pending()}
+        return [written[s.smiles] for s in found]
+
+    def propose(self, n: int | None = None) -> list[Suggestion]:
+        """What :meth:`ask` would ask for, with the numbers it would have; nothing is written."""
+        n = self.config.batch_size if n is None else n
+        if n < 1:
+            raise InputError(f"{n} molecules were asked for; ask for at least 1")
+        observations, pending = self.observations(), self.pending()
+        found = plan(
+            self._model(),
+            self.direction,
+            self.config,
+            observations,
+            pending,
+            size=n,
+            start=self.start,
+            initial=self._initial(observations, pending, n),
+        )
+        return self._store.numbered(with_neighbours(found, observations))
+
+    def record(self, suggestions: Sequence[Suggestion]) -> None:
+        """Write what was proposed as pending."""
+        self._store.suggest(suggestions)
+
+    def tell(self, results: Results, *, skip_known: bool = False) -> Told:
+        """Record results: molecules with a number, None (not measured yet), or 'failed: reason'.
+
+        In any order, for any of the molecules asked for or others, again and again: several values
+        of a molecule are averaged, and what they differ by is the noise the search reckons with.
+        With ``skip_known``, a value told before of the same molecule is the same measurement, as
+        in a table that is told again when more of it is filled in.
+
+        Raises :class:`InputError` that names what is wrong and where; then nothing is recorded.
+        """
+        observations, pending = self.observations(), self.pending()
+        before = [*(o.suggestion for o in observations), *pending]
+        readings, blank = read(measurements(results), {id_of(s): s for s in before})
+        known = 0
+        if skip_known:
+            readings, known = new_only(readings, observations)
+        seen = {s.smiles: s for s in before}
+        own = list(dict.fromkeys(r.smiles for r in readings if r.smiles not in seen))
+        step = max((s.step for s in before), default=0)
+        z = np.asarray(self._model().encode(own), float) if own else ()
+        added = [Suggestion(s, step, "told", z[i]) for i, s in enumerate(own)]
+        self._store.record(added, [(r.smiles, r.outcome) for r in readings])
+        seen |= {s.smiles: s for s in added}
+        reasons = {r.smiles: unusable_reason(seen[r.smiles]) for r in readings}
+        return Told(
+            measured=sum(r.outcome.ok for r in readings),
+            failed=sum(not r.outcome.ok for r in readings),
+            blank=blank,
+            known=known,
+            own=len(own),
+            unusable=tuple((s, reason) for s, reason in reasons.items() if reason),
+        )
+
+    def untold(self, results: Results) -> int:
+        """How many of ``results`` :meth:`tell` would record, known ones skipped."""
+        readings, _ = read(measurements(results), {})
+        return len(new_only(readings, self.observations())[0])
+
+    def pending(self) -> list[Suggestion]:
+        """Molecules asked for of which nothing is told, in the order in which they were asked."""
+        return self._store.pending()
+
+    def observations(self) -> list[Observation]:
+        """Molecules of which something is told, in the order in which they came up."""
+        return self._store.observations()
+
+    def best(self, n: int = 10) -> list[Observation]:
+        """The ``n`` best molecules that have a value, best first."""
+        return [o for o in ranked(self.observations(), self.direction) if o.outcome.ok][:n]
+
+    def status(self) -> Status:
+        """Where the campaign stands."""
+        observations, pending = self.observations(), self.pending()
+        best = self.best(1)
+        steps = [*(o.suggestion.step for o in observations), *(s.step for s in pending)]
+        return Status(
+            assay=self.assay,
+            direction=self.direction,
+            tested=len(observations),
+            measurements=sum(len(o.values) for o in observations),
+            failed=sum(not o.outcome.ok for o in observations),
+            pending=len(pending),
+            unusable=sum(not o.suggestion.usable for o in observations),
+            batches=max(steps, default=0),
+            repeat_sd=repeat_variance(observations) ** 0.5,
+            best=(best[0].suggestion.smiles, best[0].outcome.value) if best else None,
+        )
+
+    def close(self) -> None:
+        """Close the file and release it to others."""
+        self._store.close()
+
+    def __enter__(self) -> Campaign:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _model(self) -> MoleculeGenerator:
+        if self._generator is None:
+            raise ConfigError(
+                f"campaign {self._store.path} is open without its model; open it with the model"
+            )
+        return self._generator
+
+    def _initial(
+        self, observations: Sequence[Observation], pending: Sequence[Suggestion], n: int
+    ) -> int:
+        """Samples of the prior to begin with: any number until something is known."""
+        tested = [o for o in observations if o.suggestion.usable]
+        if not tested:
+            return len(pending) + n
+        if self.config.initial is not None:
+            return self.config.initial
+        own = sum(o.suggestion.origin == "told" for o in tested)
+        return 0 if self.start or own >= LEARNABLE else INITIAL_BATCHES * self.config.batch_size

@@ -1,0 +1,80 @@
+"""What was observed, as arrays for the surrogates: latents, utilities, and how sure these are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from molvae.optimize.store import Observation, Suggestion
+from molvae.optimize.trust_region import TrustRegion, replay
+
+
+def repeat_variance(observations: Sequence[Observation]) -> float:
+    """The variance of one measurement, pooled over all that were repeated; NaN if none was."""
+    repeated = [o.values for o in observations if len(o.values) > 1]
+    freedom = sum(len(values) - 1 for values in repeated)
+    squares = sum(float(np.var(values)) * len(values) for values in repeated)
+    return squares / freedom if freedom else float("nan")
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Molecules ``smiles (n,)``, their latents ``z (n, d)``, ``steps (n,)`` and ``utility (n,)``.
+
+    More utility is better; it is the mean of ``counts (n,)`` measurements of the ``variance``
+    each (NaN where it is unknown), NaN where the molecule failed.
+    """
+
+    smiles: tuple[str, ...]
+    z: np.ndarray
+    steps: np.ndarray
+    utility: np.ndarray
+    counts: np.ndarray
+    variance: float
+
+    @classmethod
+    def of(cls, observations: Sequence[Observation], sign: float) -> Observed:
+        """Of observations, at least one, all usable; ``sign`` is -1 where less is better."""
+        return cls(
+            tuple(o.suggestion.smiles for o in observations),
+            np.stack([o.suggestion.z for o in observations]),
+            np.array([o.suggestion.step for o in observations]),
+            sign * np.array([o.outcome.value for o in observations]),
+            np.array([max(1, len(o.values)) for o in observations]),
+            repeat_variance(observations),
+        )
+
+    def rows(self, rows: np.ndarray) -> Observed:
+        """The same of the molecules ``rows`` alone."""
+        return replace(
+            self,
+            smiles=tuple(self.smiles[i] for i in rows),
+            z=self.z[rows],
+            steps=self.steps[rows],
+            utility=self.utility[rows],
+            counts=self.counts[rows],
+        )
+
+    def without_gaps(self) -> Observed:
+        """The same, what failed being as bad as the worst (0 where nothing has a value)."""
+        failed = np.isnan(self.utility)
+        worst = 0.0 if failed.all() else np.nanmin(self.utility)
+        return replace(self, utility=np.where(failed, worst, self.utility))
+
+    def noise(self) -> Tensor | None:
+        """The variance ``(n,)`` of each utility, None where no repeats tell of any."""
+        if not self.variance > 0:
+            return None
+        return torch.as_tensor(self.variance / self.counts)
+
+    def region(self, pending: Sequence[Suggestion]) -> TrustRegion:
+        """The trust region; a step of which most is still ``pending`` is no failure yet."""
+        told = Counter(self.steps.tolist())
+        out = Counter(s.step for s in pending)
+        unfinished = {step for step in out if out[step] > told[step]}
+        return replay(self.steps, self.utility, unfinished)
