@@ -129,7 +129,7 @@ def measure(
         priors["FCD, blank"] = PriorConfig(kind="blank")
     for name, prior in priors.items():
         made = with_prior(loaded, prior, corpus, exemplars=4 * samples)
-        drawn = Generator(made.model, made.tokenizer).sample(samples, seed=1)
+        drawn = Generator(made.model, made.tokenizer).sample(samples, seed=1, candidates=1)
         row[name] = frechet_distance(Gaussian.of(activations(drawn)), reference)
         if prior.kind == "exemplars":
             row["new"] = float(np.mean([s not in known for s in drawn]))

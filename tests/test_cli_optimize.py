@@ -179,7 +179,7 @@ def test_the_page_shows_how_the_model_was_trained(
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ([], ConfigError, "exactly one of maximize, minimize and objective"),
+        ([], ConfigError, "exactly one of maximize, minimize, task and objective"),
         (["--maximize", "qed", "--minimize", "sa"], ConfigError, "exactly one of"),
         (["--objective", "bead_assay:nitrogens"], ConfigError, "say which way is better"),
         (["--maximize", "qed", "--direction", "minimize"], ConfigError, "go together"),
@@ -248,6 +248,34 @@ def test_a_command_and_a_fitted_oracle_are_objectives_too(folder: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_task_and_a_described_objective_say_their_own_direction(folder: Path) -> None:
+    result = run("--task", "isomers_c7h8n2o2", "-o", "task.csv", *SMALL)
+    assert result.exit_code == 0, result.output
+    assert "maximise isomers_c7h8n2o2" in result.stderr
+    (folder / "fewest.toml").write_text(
+        'name = "fewest"\ndirection = "minimize"\nmean = "arithmetic"\n'
+        '[[parts]]\nkind = "property"\nproperty = "heavy_atoms"\n'
+    )
+    result = run("--task", "fewest.toml", "-o", "few.csv", *SMALL)
+    assert result.exit_code == 0, result.output
+    assert "minimise fewest" in result.stderr
+    rows = list(csv.DictReader((folder / "few.csv").open()))
+    values = [float(row["value"]) for row in rows if row["value"]]
+    assert values == sorted(values)
+
+
+def test_an_unknown_task_and_a_direction_beside_one_are_refused(folder: Path) -> None:
+    for words, told in (
+        (("--task", "median_1"), "median1"),
+        (("--task", "median1", "--direction", "minimize"), "direction"),
+        (("--task", "median1", "--maximize", "qed"), "exactly one"),
+        (("--task", "none.toml"), "none.toml"),
+    ):
+        result = run(*words, *SMALL)
+        assert result.exit_code != 0
+        assert told in str(result.exception)
+
+
 def test_a_time_limit_is_kept_by_a_worker(folder: Path) -> None:
     source = "import time\ndef slow(smiles):\n    time.sleep(30 * ('N' in smiles))\n    return 1\n"
     (folder / "bead_assay.py").write_text(source)

@@ -35,6 +35,18 @@ def test_multiplies_like_mm_whatever_the_layout(m: int, k: int, n: int, layout: 
     check(multiply(x, weight), expected)
 
 
+@pytest.mark.parametrize("rows", [1, 7, 512, 700, 2048, 2500])
+def test_products_in_half_precision_leave_no_row_out(rows: int) -> None:
+    low = torch.bfloat16
+    x, weight, other = draw(rows, 24, 0, low), draw(16, 24, 1, low), draw(rows, 8, 2, low)
+    torch.testing.assert_close(
+        multiply(x, weight).double(), x.double() @ weight.double().t(), rtol=0.02, atol=0.1
+    )
+    torch.testing.assert_close(
+        sum_of_outer(x, other).double(), x.double().t() @ other.double(), rtol=0.02, atol=0.5
+    )
+
+
 @pytest.mark.parametrize("rows", [0, 1, 511, 512, 513, 1700])
 def test_a_sum_of_outer_products_leaves_no_row_out(rows: int) -> None:
     a, b = draw(rows, 40)[:, 3:30], draw(rows, 16, 1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from molvae.cli.common import say
 
 if TYPE_CHECKING:
     from molvae.cli.optimize_settings import OptimizeSettings
+    from molvae.oracles.compose import Composed
     from molvae.oracles.objective import Objective
     from molvae.oracles.options import EvaluatorOptions
 
@@ -19,6 +21,8 @@ def chosen_objective(chosen: OptimizeSettings, quiet: bool) -> Objective:
     from molvae.oracles.fitted.objective import model_objective
     from molvae.oracles.functions import property_objective
 
+    if chosen.task is not None:
+        return described(chosen.task).objective()
     if chosen.direction is not None:
         if chosen.objective is not None:
             return function_objective(chosen.objective, chosen.direction, batch=chosen.takes_list)
@@ -52,6 +56,25 @@ def chosen_objective(chosen: OptimizeSettings, quiet: bool) -> Objective:
     return property_objective(
         chosen.minimize or "", "minimize", target=chosen.target, width=chosen.width
     )
+
+
+def described(objective: str, model: str | None = None) -> Composed:
+    """What the TOML file, or the task of that name, describes; ``model`` answers parts that ask a
+    model and name none."""
+    from molvae.base.errors import ConfigError
+    from molvae.oracles.compose import read_objective
+    from molvae.oracles.tasks import TASKS, task_file
+
+    path = Path(objective)
+    if not path.exists() and path.suffix != ".toml":
+        if objective not in TASKS and path.name != objective:
+            raise ConfigError(f"{objective}: there is no such file")
+        path = task_file(objective)
+    if model is None:
+        return read_objective(path)
+    from molvae.generator import load
+
+    return read_objective(path, load(model))
 
 
 def chosen_evaluation(chosen: OptimizeSettings) -> EvaluatorOptions:

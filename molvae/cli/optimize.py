@@ -59,6 +59,13 @@ def optimize(
         bool | None,
         typer.Option("--takes-list", help="The function takes a list of SMILES, returns a list."),
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="A task such as osimertinib_mpo, or a TOML file: see `molvae oracle list`.",
+        ),
+    ] = None,
     command: Annotated[
         str | None,
         typer.Option(metavar="COMMAND", help="Your own program: molecules in, values out."),
@@ -169,6 +176,7 @@ def optimize(
         objective=objective,
         direction=direction,
         takes_list=takes_list,
+        task=task,
         command=command,
         protocol=protocol,
         oracle=oracle,

@@ -12,11 +12,13 @@ from molvae.optimize.config import SearchConfig
 
 class OptimizeSettings(SearchConfig):
     """``molvae optimize``; what is optimised is one of ``maximize`` and ``minimize`` (a property
-    by name), and with their ``direction`` ``objective`` (``module:function``), ``command`` (a
-    program), ``oracle`` (a directory of ``molvae fit-oracle``) and ``dock`` (a receptor)."""
+    by name), ``task`` (a name, or a TOML file that describes an objective), and with their
+    ``direction`` ``objective`` (``module:function``), ``command`` (a program), ``oracle`` (a
+    directory of ``molvae fit-oracle``) and ``dock`` (a receptor)."""
 
     maximize: str | None = None
     minimize: str | None = None
+    task: str | None = None
     target: float | None = None
     width: float | None = None
     objective: str | None = None
@@ -44,10 +46,10 @@ class OptimizeSettings(SearchConfig):
     def _one_objective(self) -> Self:
         brought = (self.objective, self.command, self.oracle, self.dock)
         own = [v for v in brought if v is not None]
-        properties = [v for v in (self.maximize, self.minimize) if v is not None]
+        properties = [v for v in (self.maximize, self.minimize, self.task) if v is not None]
         if len(own) + len(properties) != 1:
             raise ValueError(
-                "give exactly one of maximize, minimize and objective, command, oracle and dock"
+                "give exactly one of maximize, minimize, task and objective, command, oracle, dock"
             )
         if (not own) != (self.direction is None):
             raise ValueError(
@@ -56,7 +58,7 @@ class OptimizeSettings(SearchConfig):
             )
         if self.takes_list and self.objective is None:
             raise ValueError("takes_list is for an objective of your own")
-        if own and (self.target is not None or self.width is not None):
+        if (own or self.task) and (self.target is not None or self.width is not None):
             raise ValueError("target and width are for properties, not for what you bring yourself")
         if self.protocol is not None and self.command is None:
             raise ValueError("protocol is for a command")

@@ -80,11 +80,12 @@ def check(
     cannot be scored is blank, with the reason on standard error. Without molecules, the parts are
     listed.
     """
+    from molvae.cli.objectives import described
     from molvae.datasets.writers import check_output, write_table
 
     if output:
         check_output(output)
-    composed = _composed(objective, model)
+    composed = described(objective, model)
     if not molecules:
         _describe(composed, as_json)
         return
@@ -98,23 +99,6 @@ def check(
     elif not output:
         _show(table, scores, quiet)
     table.tell(scores.reasons, "scored", quiet)
-
-
-def _composed(objective: str, model: str | None) -> Composed:
-    from molvae.base.errors import ConfigError
-    from molvae.oracles.compose import read_objective
-    from molvae.oracles.tasks import TASKS, task_file
-
-    path = Path(objective)
-    if not path.exists() and path.suffix != ".toml":
-        if objective not in TASKS and path.name != objective:
-            raise ConfigError(f"{objective}: there is no such file")
-        path = task_file(objective)
-    if model is None:
-        return read_objective(path)
-    from molvae.generator import load
-
-    return read_objective(path, load(model))
 
 
 def _read(molecules: list[str], smiles_column: str | None) -> Table:
