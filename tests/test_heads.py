@@ -33,7 +33,9 @@ ACTIVE = Target(name="active", kind="classification")
 
 def fit(head: PropertyHead, latents: Tensor, labels: Tensor, steps: int = 400) -> None:
     optimiser = torch.optim.Adam(head.parameters(), 0.02)
-    for _ in range(steps):
+    for step in range(steps):
+        # Down to nothing: where a run stops must not depend on the rounding of a processor.
+        optimiser.param_groups[0]["lr"] = 0.02 * (1 - step / steps)
         optimiser.zero_grad()
         head.negative_log_likelihood(latents, labels).mean().backward()
         optimiser.step()
@@ -91,7 +93,7 @@ def test_constant_labels_keep_a_scale_of_one() -> None:
 def test_learns_the_mean_and_a_width_that_depends_on_z() -> None:
     latents = z(2000)
     noise = z(2000, seed=2)[:, 0]
-    width = torch.where(latents[:, 1] > 0, 0.5, 4.0)
+    width = 1.5 * (-0.6 * latents[:, 1]).exp()  # smooth, so that the answer is one
     labels = (50 + 10 * latents[:, 0] + width * noise)[:, None]
     head = make(LOGP)
     head.fit_scaling(labels)
@@ -100,10 +102,9 @@ def test_learns_the_mean_and_a_width_that_depends_on_z() -> None:
         prediction = head.predict(latents)
     error = prediction.values[:, 0] - (50 + 10 * latents[:, 0])
     assert float(error.square().mean().sqrt()) < 1.0
-    narrow = prediction.std[latents[:, 1] > 1, 0].median()
-    wide = prediction.std[latents[:, 1] < -1, 0].median()
-    assert float(narrow) == pytest.approx(0.5, rel=0.4)
-    assert float(wide) == pytest.approx(4.0, rel=0.25)
+    share = prediction.std[:, 0] / width
+    for part in (latents[:, 1] > 1, latents[:, 1] < -1):
+        assert float(share[part].median()) == pytest.approx(1.0, rel=0.2)
 
 
 def test_learns_class_probabilities() -> None:

@@ -333,7 +333,7 @@ def memorised(smiles: list[str], kl_weight: float, steps: int) -> Generator:
 @pytest.mark.slow
 def test_a_model_that_knows_its_molecules_is_healthy(zinc: list[str]) -> None:
     smiles = [canonicalise(s) for s in sorted(zinc, key=len)[:40]]
-    found = assess(memorised(smiles, 0.02, 150), smiles, options=SMALL, progress=False)
+    found = assess(memorised(smiles, 0.02, 300), smiles, options=SMALL, progress=False)
     assert found.verdict.status == "healthy"
     assert found.reconstruction.exact > 0.9
     assert found.reconstruction.token_accuracy > found.reconstruction.token_accuracy_misplaced + 0.2
