@@ -116,7 +116,7 @@ def test_the_choice_follows_the_critic(model: Path) -> None:
     plain = Generator(loaded.model, loaded.tokenizer).sample(60, seed=2)
 
     def ringed(drawn: list[str]) -> float:
-        mols = [Chem.MolFromSmiles(s) for s in drawn]  # held: ring information dies with its molecule
+        mols = [Chem.MolFromSmiles(s) for s in drawn]  # held while asked
         return float(np.mean([mol.GetRingInfo().NumRings() > 0 for mol in mols]))
 
     sizes = CriticConfig(bits=BITS, features=feature_count(BITS), candidates=16)
