@@ -241,6 +241,11 @@ if __name__ == "__main__":
 """
 
 
+def _hear_control_c() -> None:
+    """Where the tests run in the background, a shell has made them deaf to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def hanging(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A script whose worker hangs in a task that has started a program."""
@@ -252,6 +257,7 @@ def hanging(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         env={**os.environ, "PYTHONPATH": path},
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        preexec_fn=_hear_control_c,
     )
     yield process
     process.kill()
