@@ -32,6 +32,7 @@ from molvae.latent.posteriors import Likelihood, Posteriors, Reasons
 from molvae.models.batch import Batch
 from molvae.models.sampling import SamplingOptions, generate
 from molvae.models.vae import SequenceVAE
+from molvae.models.windows import Windows
 
 NOT_FINITE = "its latent vector is not finite"
 
@@ -72,6 +73,11 @@ class Generator:
         return self.model.latent_dim
 
     @property
+    def windows(self) -> Windows:
+        """How the parts of a latent vector lie in it."""
+        return self.model.windows
+
+    @property
     def device(self) -> torch.device:
         """Where the model computes."""
         return next(self.model.parameters()).device
@@ -105,6 +111,10 @@ class Generator:
         """
         return self.posterior(smiles).mean
 
+    def symbols(self, smiles: Sequence[str | None]) -> np.ndarray:
+        """How many symbols each molecule has, ``(n,)``; 0 for what the tokenizer cannot write."""
+        return np.array([0 if ids is None else len(ids) for ids in self._read(smiles)[0]], np.int64)
+
     # --- latents to molecules ---------------------------------------------------------------
 
     def decode(self, z: np.ndarray, **options: Unpack[Decoding]) -> list[str | None]:
@@ -134,6 +144,11 @@ class Generator:
             smiles.append(answer)
             reasons.append(reason)
         return smiles, reasons
+
+    def rewrite(self, z: np.ndarray, *, seed: int) -> list[str | None]:
+        """:meth:`decode` with symbols drawn: of windows that are zero the decoder writes what the
+        data would have there."""
+        return self.decode(z, strategy="sample", seed=seed)
 
     def sample_prior(self, n: int, seed: int = 0) -> np.ndarray:
         """``n`` latents from the prior, ``(n, d)`` float32."""
@@ -226,10 +241,11 @@ class Generator:
         found: list[str] = []
         seen: set[str] = set()
         limit = 100 * n + 1000
+        least = 64 // (self.candidates if candidates is None else max(1, candidates))
         draws = 0
         with Progress("generating", total=n, show=progress) as bar:
             while len(found) < n and draws < limit:
-                size = min(self.batch_size, max(64, n - len(found)))
+                size = min(self.batch_size, max(least, n - len(found)))
                 before = len(found)
                 step = derive_seed(seed, "draws", draws)
                 drawn, _ = self.draw(size, seed=step, sane=sane, candidates=candidates, **options)

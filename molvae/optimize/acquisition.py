@@ -12,6 +12,42 @@ SMOOTHING = 1e-3
 """Width, in standard deviations of the candidates, over which improvement is smoothed."""
 
 
+def choose(acquisition: str, joint: Posterior, baseline: int, size: int, seed: int) -> list[int]:
+    """The numbers of ``size`` candidates behind the first ``baseline`` molecules of ``joint``.
+
+    By ``acquisition``: ``"logei"`` (:func:`greedy_batch`), ``"thompson"`` (:func:`thompson_batch`),
+    or ``"ucb"``, the largest sums of mean and standard deviation.
+    """
+    if acquisition == "logei":
+        return greedy_batch(joint, baseline, size, seed)
+    candidates = joint.of(range(baseline, len(joint.mean)))
+    if acquisition == "thompson":
+        return thompson_batch(candidates, size, seed)
+    hopes = candidates.mean + candidates.covariance.diagonal().clamp_min(0.0).sqrt()
+    found: list[int] = hopes.argsort(descending=True, stable=True)[:size].tolist()
+    return found
+
+
+def thompson_batch(candidates: Posterior, size: int, seed: int) -> list[int]:
+    """For each of ``size`` joint samples the best candidate that is not chosen yet.
+
+    Thompson sampling (Kandasamy et al., AISTATS 2018): a candidate is chosen about as often as it
+    is the best.
+
+    >>> sure = Posterior(torch.tensor([1.0, 3.0, 2.0]), torch.zeros(3, 3))
+    >>> thompson_batch(sure, 2, seed=0)
+    [1, 2]
+    """
+    samples = draw(candidates, size, seed)
+    chosen: list[int] = []
+    for sample in samples:
+        if len(chosen) == samples.shape[1]:
+            break
+        sample[chosen] = -torch.inf
+        chosen.append(int(sample.argmax()))
+    return chosen
+
+
 def greedy_batch(joint: Posterior, baseline: int, size: int, seed: int) -> list[int]:
     """Choose ``size`` candidates that together promise the largest improvement.
 

@@ -2,20 +2,60 @@
 
 from __future__ import annotations
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from molvae.base.records import Record
+from molvae.optimize.parts import PARTS, Part
+
+
+class Routes(Record):
+    """Of which route how large a share of the candidates comes; 0 leaves it out.
+
+    :mod:`molvae.optimize.routes` says what they are.
+    """
+
+    prior: NonNegativeFloat = 0.1
+    perturbation: NonNegativeFloat = 1.0
+    crossover: NonNegativeFloat = 1.0
+    rewriting: NonNegativeFloat = 2.0
+    edit: NonNegativeFloat = 2.0
+    recombination: NonNegativeFloat = 4.0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All routes."""
+        return tuple(type(self).model_fields)
+
+    @model_validator(mode="after")
+    def _some(self) -> Routes:
+        if not any(getattr(self, name) for name in self.names if name != "rewriting"):
+            raise ValueError("give at least one route besides rewriting a share above 0")
+        return self
 
 
 class SearchConfig(Record):
     """What makes two campaigns with the same model and objective different.
 
-    ``initial`` is the number of molecules sampled from the prior before anything is learnt; None
-    means three batches (a third of the budget at most), and none where start molecules are given.
-    ``candidates`` is the number of latents decoded in each step, of which a batch is evaluated.
+    Attributes:
+        batch_size: molecules evaluated in each step.
+        initial: molecules sampled from the prior before anything is learnt; None means three
+            batches (a third of the budget at most), and none where start molecules are given.
+        candidates: molecules proposed in each step, of which a batch is evaluated.
+        rounds: generations in which they are bred: the children of the first are parents of the
+            next where the surrogate expects much of them.
+        routes: where the candidates come from.
+        surrogate: what of a molecule the surrogate sees.
+        acquisition: how a batch is chosen among the candidates.
+        seed: of everything random.
     """
 
     batch_size: PositiveInt = 10
     initial: NonNegativeInt | None = None
     candidates: int = Field(default=512, ge=16)
+    rounds: PositiveInt = 2
+    routes: Routes = Routes()
+    surrogate: tuple[Part, ...] = PARTS
+    acquisition: Literal["thompson", "logei", "ucb"] = "thompson"
     seed: int = 0

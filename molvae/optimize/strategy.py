@@ -10,36 +10,38 @@ from collections.abc import Sequence, Set
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from molvae.base.seeds import derive_seed
-from molvae.chem.similarity import fingerprints, similarity
-from molvae.chem.smiles import parse_many
 from molvae.optimize import proposals
-from molvae.optimize.acquisition import expected_improvements, greedy_batch
+from molvae.optimize.acquisition import choose, expected_improvements
 from molvae.optimize.config import SearchConfig
+from molvae.optimize.described import Described
+from molvae.optimize.memory import Memory
+from molvae.optimize.molecule_gp import MoleculeGP, fit_hyperparameters
 from molvae.optimize.observed import Observed
 from molvae.optimize.proposals import Candidates, MoleculeGenerator
+from molvae.optimize.routes import Parents, offspring
 from molvae.optimize.store import Observation, Reason, Suggestion
-from molvae.optimize.surrogates import (
-    FIT_ROWS,
-    fit,
-    latent_kernel,
-    latent_scale,
-    molecule_kernel,
-    posterior,
-)
+from molvae.optimize.surrogates import FIT_ROWS
 from molvae.optimize.trust_region import TrustRegion
 from molvae.oracles.objective import Direction
 
 ELITE = 20
-"""Best molecules of the trust region that have children."""
-MEMORY = 1000
-"""Observations the surrogates see at most: the best half, and a random half of the others."""
+"""Best molecules over which an improvement is counted."""
+PARENTS = 100
+"""Molecules that have children, at most: the best tested, and the best of those expected."""
+EARLIER = 0.3
+"""Share of the parents' weight that is with the best of all, where the region is a new one."""
+RANK = 5.0
+"""A parent of rank r (from 0) has children in proportion to 1 / (RANK + r)."""
+MEMORY = 1200
+"""Observations the surrogate sees at most: two thirds the best, the others at random."""
 LEARNABLE = 5
 """Observations before a surrogate is of any use."""
-PRIOR_SHARE = 0.125
-"""Share of the candidates that comes from the prior, wherever the search stands."""
+REFIT = 1.15
+"""Hyperparameters are fitted anew when there are so many times as many observations."""
+SHORTLIST = 300
+"""Candidates among which a batch is chosen jointly, at least three times the batch."""
 ROUNDS = 4
 """Attempts to find enough new molecules, each with twice the step of the one before."""
 
@@ -78,12 +80,13 @@ def next_batch(
     *,
     pending: Sequence[Suggestion] = (),
     size: int | None = None,
+    memory: Memory | None = None,
 ) -> list[Suggestion]:
     """The ``size`` molecules (``config.batch_size`` if None) to evaluate next.
 
     Fewer or none if no more are found. At least one of the ``observations`` is usable. Those
     ``pending`` are out for testing: no molecule comes twice, and what they promise is not looked
-    for again.
+    for again. ``memory`` saves work from step to step, and changes nothing.
     """
     size = config.batch_size if size is None else size
     step = 1 + max(s.step for s in (*pending, *(o.suggestion for o in observations)))
@@ -92,121 +95,151 @@ def next_batch(
     sign = 1.0 if direction == "maximize" else -1.0
     observed = Observed.of([o for o in observations if o.suggestion.usable], sign)
     region = observed.region(pending)
-
-    observed = observed.rows(_memory(observed.utility, seed))
     # A molecule that failed is as bad as the worst: the search moves away from it.
     failed = np.isnan(observed.utility)
-    inside = np.flatnonzero(~failed & (observed.steps >= region.begun))
     observed = observed.without_gaps()
-    elite = inside[np.argsort(-observed.utility[inside], kind="stable")][:ELITE]
-
-    learnable = len(failed) >= LEARNABLE and len(elite) > 0
-    peaks = _ascend(observed, elite, region, seed) if learnable else None
-    pool = _pool(generator, observed.z[elite], peaks, region, seen, config, size, seed)
-    if not learnable or not len(pool):
+    parents = _parents(observed, failed, region)
+    surrogate = None
+    if len(failed) >= LEARNABLE and not failed.all():
+        surrogate = _learn(observed, config, seed, memory or Memory())
+    pool = _pool(generator, parents, surrogate, region, seen, config, size, seed)
+    if surrogate is None or not len(pool):
         return _suggestions(pool, range(min(size, len(pool))), step)
-    picks, reasons = _rank(observed, elite, pending, pool, size, seed)
+    best = np.argsort(-np.where(failed, -np.inf, observed.utility), kind="stable")[:ELITE]
+    elite = observed.rows(best)
+    picks, reasons = _choose(surrogate, elite, pending, pool, config.acquisition, size, seed)
     reasons = [replace(reason, predicted=sign * reason.predicted) for reason in reasons]
     return _suggestions(pool, picks, step, reasons)
 
 
-def _memory(utility: np.ndarray, seed: int) -> np.ndarray:
-    """The rows the surrogates see, in order: all of them up to ``MEMORY``."""
-    return _best_and_random(utility, MEMORY, derive_seed(seed, "memory"))
+def _parents(observed: Observed, failed: np.ndarray, region: TrustRegion) -> Parents | None:
+    """The best of the region, and with less weight the best of all; None where nothing is known."""
+    utility = np.where(failed, -np.inf, observed.utility)
+    order = np.argsort(-utility, kind="stable")
+    order = order[np.isfinite(utility[order])]
+    inside = order[observed.steps[order] >= region.begun][:PARENTS]
+    shares = [(inside, 1.0)]
+    if region.begun and len(inside):
+        shares = [(inside, 1.0 - EARLIER), (order[:PARENTS], EARLIER)]
+    chosen = [(rows, share) for rows, share in shares if len(rows)]
+    if not chosen:
+        return None
+    rows = np.concatenate([rows for rows, _ in chosen])
+    weight = np.concatenate([share * _by_rank(len(rows)) for rows, share in chosen])
+    return Parents(tuple(observed.smiles[i] for i in rows), observed.z[rows], weight)
 
 
-def _best_and_random(utility: np.ndarray, limit: int, seed: int) -> np.ndarray:
+def _by_rank(n: int) -> np.ndarray:
+    weight = 1.0 / (RANK + np.arange(n))
+    return weight / weight.sum()
+
+
+def _learn(observed: Observed, config: SearchConfig, seed: int, memory: Memory) -> MoleculeGP:
+    """The surrogate, conditioned on what is worth remembering.
+
+    Its hyperparameters come from the first observations alone, as many as there were when they
+    were fitted last, so that they follow from the observations and not from when one asks.
+    """
+    first = observed.rows(np.arange(_refitted(len(observed.utility))))
+    key = (config.surrogate, first.smiles, first.utility.tobytes())
+    rows = _best_and_random(first.utility, FIT_ROWS, 1 / 2, config.seed)
+    hyperparameters = memory.recall(
+        key, lambda: fit_hyperparameters(first.rows(rows), config.surrogate, config.seed)
+    )
+    kept = observed.rows(_best_and_random(observed.utility, MEMORY, 2 / 3, seed))
+    return MoleculeGP.of(kept, hyperparameters)
+
+
+def _refitted(n: int) -> int:
+    """The number of observations at the last fit of hyperparameters, of ``n``.
+
+    >>> [_refitted(n) for n in (4, 5, 30, 31, 1000)]
+    [4, 5, 30, 30, 960]
+    """
+    size = at = min(n, LEARNABLE)
+    while at <= n:
+        size, at = at, max(at + 1, int(REFIT * at))
+    return size
+
+
+def _best_and_random(utility: np.ndarray, limit: int, share: float, seed: int) -> np.ndarray:
+    """The rows ``(limit,)``, in order, of which a ``share`` are the best; all if they are fewer."""
     if len(utility) <= limit:
         return np.arange(len(utility))
-    order = np.argsort(-np.where(np.isnan(utility), -np.inf, utility), kind="stable")
-    best, others = order[: limit // 2], order[limit // 2 :]
-    rng = np.random.default_rng(seed)
+    order = np.argsort(-utility, kind="stable")
+    best, others = order[: int(limit * share)], order[int(limit * share) :]
+    rng = np.random.default_rng(derive_seed(seed, "memory"))
     return np.sort(np.concatenate([best, rng.choice(others, limit - len(best), replace=False)]))
-
-
-def _ascend(observed: Observed, elite: np.ndarray, region: TrustRegion, seed: int) -> np.ndarray:
-    """Latents where a surrogate of the latent space alone expects most, inside the region.
-
-    It sees ``FIT_ROWS`` observations at most: every step of the ascent costs their square.
-    """
-    seen = observed.rows(_best_and_random(observed.utility, FIT_ROWS, derive_seed(seed, "fit")))
-    scale = latent_scale(observed.z)
-    inputs, targets = torch.as_tensor(seen.z / scale), torch.as_tensor(seen.utility)
-    kernel = latent_kernel(seen.z.shape[1])
-    model = fit(inputs, targets, kernel, np.arange(len(targets)), seed, seen.noise())
-    best, centre = float(observed.utility[elite[0]]), observed.z[elite[0]] / scale
-    return scale * proposals.ascents(model, centre, region.length / scale, best, seed)
 
 
 def _pool(
     generator: MoleculeGenerator,
-    parents: np.ndarray,
-    peaks: np.ndarray | None,
+    parents: Parents | None,
+    surrogate: MoleculeGP | None,
     region: TrustRegion,
     seen: Set[str],
     config: SearchConfig,
     size: int,
     seed: int,
 ) -> Candidates:
-    """New molecules: from the peaks of the surrogate, around the parents, and from the prior."""
+    """New molecules: bred from the parents over some generations, or from the prior alone."""
     n = config.candidates if size <= config.batch_size else max(config.candidates, 4 * size)
-    fresh = n if not len(parents) else round(PRIOR_SHARE * n)
-    pool = proposals.from_prior(generator, fresh, seen, derive_seed(seed, "prior"))
-    if not len(parents):
-        return pool
-    if peaks is not None:
-        found = proposals.decoded(generator, peaks, ["gradient"] * len(peaks), seen)
-        pool = Candidates.join([found, pool])
-    for attempt in range(ROUNDS):
+    if parents is None:
+        return proposals.from_prior(generator, n, seen, derive_seed(seed, "prior"))
+    pool: Candidates | None = None
+    bred = parents
+    rounds = 1 if surrogate is None else config.rounds
+    for attempt in range(rounds + ROUNDS):
         # Where nearly every step leads back to a known molecule, steps have to be longer.
-        length = region.length * 2**attempt
-        asked, origin = proposals.children(
-            parents, n - fresh, length, derive_seed(seed, "round", attempt)
-        )
-        pool = Candidates.join([proposals.decoded(generator, asked, origin, seen), pool])
-        if len(pool) >= fresh + max(4 * config.batch_size, size):
+        length = region.length * 2 ** max(0, attempt + 1 - rounds)
+        known = seen if pool is None else seen | set(pool.smiles)
+        seed_of = derive_seed(seed, "round", attempt)
+        found = offspring(generator, bred, n // rounds, config.routes, length, known, seed_of)
+        pool = found if pool is None else Candidates.join([pool, found])
+        if attempt + 1 >= rounds and len(pool) >= max(4 * config.batch_size, size):
             break
+        if surrogate is not None and len(pool) and attempt + 1 < rounds:
+            bred = _bred(parents, pool, surrogate)
+    assert pool is not None
     return pool
 
 
-def _rank(
-    observed: Observed,
-    elite: np.ndarray,
+def _bred(parents: Parents, pool: Candidates, surrogate: MoleculeGP) -> Parents:
+    """The next generation's parents: of those before and their children, the most promising."""
+    smiles = (*parents.smiles, *pool.smiles)
+    z = np.concatenate([parents.z, pool.z])
+    hopes = surrogate.hopes(Described.of(smiles, z))
+    _, first = np.unique(smiles, return_index=True)  # a parent may stand there twice
+    order = first[np.argsort(-hopes[first], kind="stable")][:PARENTS]
+    return Parents(tuple(smiles[i] for i in order), z[order], _by_rank(len(order)))
+
+
+def _choose(
+    surrogate: MoleculeGP,
+    elite: Observed,
     pending: Sequence[Suggestion],
     pool: Candidates,
+    acquisition: str,
     size: int,
     seed: int,
 ) -> tuple[list[int], list[Reason]]:
-    """The candidates to evaluate, by what they are: their own latents and their structures.
-
-    With them, what the surrogate expects of each, in utility.
-    """
-    out = [s.smiles for s in pending]
-    prints = fingerprints(parse_many([*observed.smiles, *out, *pool.smiles]))
-    alike = torch.as_tensor(similarity(prints, prints), dtype=torch.float64)
-    everything = np.concatenate([observed.z, *(s.z[None] for s in pending), pool.z])
-    numbers = np.arange(len(everything), dtype=float)[:, None]
-    inputs = torch.as_tensor(np.hstack([everything / latent_scale(observed.z), numbers]))
-    rows = _best_and_random(observed.utility, FIT_ROWS, derive_seed(seed, "fit"))
-    known = len(observed.utility)
-    model = fit(
-        inputs[:known],
-        torch.as_tensor(observed.utility),
-        molecule_kernel(observed.z.shape[1], alike),
-        rows,
-        seed,
-        observed.noise(),
-    )
+    """The candidates to evaluate, by what they are, and in utility what is expected of each."""
+    described = Described.of(pool.smiles, pool.z)
+    hopes = surrogate.hopes(described)
+    short = np.argsort(-hopes, kind="stable")[: max(SHORTLIST, 3 * size)]
+    z = np.concatenate([elite.z, *(s.z[None] for s in pending), pool.z[short]])
+    names = [*elite.smiles, *(s.smiles for s in pending), *(pool.smiles[i] for i in short)]
+    joint = surrogate.joint(Described.of(names, z))
     # What is out for testing has an unknown value, like the best so far: a candidate is worth
     # what it adds to both.
-    baseline = len(elite) + len(pending)
-    joint = posterior(model, torch.cat([inputs[elite], inputs[known:]]))
-    picks = greedy_batch(joint, baseline, size, derive_seed(seed, "batch"))
+    baseline = len(elite.smiles) + len(pending)
+    picks = choose(acquisition, joint, baseline, size, derive_seed(seed, "batch"))
     chosen = joint.of([*range(baseline), *(baseline + i for i in picks)])
     gains = expected_improvements(chosen, baseline, derive_seed(seed, "batch"))
     spread = chosen.covariance.diagonal().clamp_min(0.0).sqrt()
     means, spreads = chosen.mean[baseline:].tolist(), spread[baseline:].tolist()
-    return picks, [Reason(*facts) for facts in zip(means, spreads, gains, strict=True)]
+    reasons = [Reason(*facts) for facts in zip(means, spreads, gains, strict=True)]
+    return [int(short[i]) for i in picks], reasons
 
 
 def _suggestions(
