@@ -18,6 +18,7 @@ from molvae.chem.smiles import parse_many
 from molvae.optimize import proposals
 from molvae.optimize.acquisition import expected_improvements, greedy_batch
 from molvae.optimize.config import SearchConfig
+from molvae.optimize.multi import Several
 from molvae.optimize.observed import Observed
 from molvae.optimize.proposals import Candidates, MoleculeGenerator
 from molvae.optimize.store import Observation, Reason, Suggestion
@@ -78,8 +79,11 @@ def next_batch(
     *,
     pending: Sequence[Suggestion] = (),
     size: int | None = None,
+    several: Several | None = None,
 ) -> list[Suggestion]:
     """The ``size`` molecules (``config.batch_size`` if None) to evaluate next.
+
+    With ``several`` objectives or constraints, that says what is best, and not ``direction``.
 
     Fewer or none if no more are found. At least one of the ``observations`` is usable. Those
     ``pending`` are out for testing: no molecule comes twice, and what they promise is not looked
@@ -90,7 +94,8 @@ def next_batch(
     seed = derive_seed(config.seed, "step", step)
     seen = {o.suggestion.smiles for o in observations} | {s.smiles for s in pending}
     sign = 1.0 if direction == "maximize" else -1.0
-    observed = Observed.of([o for o in observations if o.suggestion.usable], sign)
+    usable = [o for o in observations if o.suggestion.usable]
+    observed = Observed.of(usable, sign) if several is None else several.observed()
     region = observed.region(pending)
 
     observed = observed.rows(_memory(observed.utility, seed))
@@ -105,6 +110,9 @@ def next_batch(
     pool = _pool(generator, observed.z[elite], peaks, region, seen, config, size, seed)
     if not learnable or not len(pool):
         return _suggestions(pool, range(min(size, len(pool))), step)
+    if several is not None:
+        picks, reasons = several.rank(observed, pending, pool, size, seed)
+        return _suggestions(pool, picks, step, reasons)
     picks, reasons = _rank(observed, elite, pending, pool, size, seed)
     reasons = [replace(reason, predicted=sign * reason.predicted) for reason in reasons]
     return _suggestions(pool, picks, step, reasons)
