@@ -151,13 +151,13 @@ def ask(
     if again:
         with Campaign.open(campaign) as opened:
             _keep_untold(opened, place)
-            write_table(place, batch_columns(opened.pending(), opened.assay))
+            write_table(place, batch_columns(opened.pending(), opened.assays))
         return
     with _open(campaign, model, device) as opened:
         _keep_untold(opened, place)
         batch = opened.propose(n)
         # The table first: whoever is killed here asks again, and gets the same molecules.
-        write_table(place, batch_columns(batch, opened.assay))
+        write_table(place, batch_columns(batch, opened.assays))
         opened.record(batch)
         size = opened.config.batch_size if n is None else n
     few = "" if len(batch) == size else "; the model has no more new molecules"
@@ -191,7 +191,7 @@ def tell(
     from molvae.optimize.sheets import read_results
 
     with _open(campaign, model, device) as opened:
-        results = read_results(table, column or opened.assay, smiles_column=smiles_column)
+        results = read_results(table, opened.assays, column=column, smiles_column=smiles_column)
         told = opened.tell(results, skip_known=not repeats)
     say_told(told, quiet)
 
@@ -232,7 +232,7 @@ def export(
     check_output(place)
     with Campaign.open(campaign) as opened:
         observations = opened.observations()
-        write_table(place, export_columns(observations, opened.direction, opened.assay))
+        write_table(place, export_columns(observations, opened.goals))
     say(f"{len(observations):,} molecules", quiet or place == "-")
 
 
@@ -287,7 +287,7 @@ def _keep_untold(campaign: Campaign, place: str) -> None:
     if place == "-" or not Path(place).is_file():
         return
     try:
-        results = read_results(place, campaign.assay)
+        results = read_results(place, campaign.assays)
     except InputError:  # it has no molecules, or no such column: nothing of this campaign
         return
     try:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from molvae.cli.common import say
 
 if TYPE_CHECKING:
-    from molvae.optimize.campaign import Status, Told
+    from molvae.optimize.campaign import Told
+    from molvae.optimize.status import Status
 
 SHOWN = 10
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from molvae.optimize.surrogates import Posterior
+from molvae.optimize.posterior import Posterior
 
 SAMPLES = 512
 SMOOTHING = 1e-3

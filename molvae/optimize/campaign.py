@@ -16,6 +16,7 @@ import numpy as np
 
 from molvae.base.errors import ConfigError, InputError
 from molvae.optimize.config import SearchConfig
+from molvae.optimize.goals import Goals
 from molvae.optimize.measurements import (
     Results,
     measurements,
@@ -23,14 +24,18 @@ from molvae.optimize.measurements import (
     read,
     unusable_reason,
 )
-from molvae.optimize.observed import repeat_variance
+from molvae.optimize.memory import Memory
 from molvae.optimize.plan import INITIAL_BATCHES, plan, with_neighbours
 from molvae.optimize.proposals import MoleculeGenerator
-from molvae.optimize.result import ranked
-from molvae.optimize.sheets import check_assay, id_of
-from molvae.optimize.store import Observation, Store, Suggestion
+from molvae.optimize.records import Observation, Suggestion
+from molvae.optimize.restricted import shortage
+from molvae.optimize.sheets import check_assays, id_of
+from molvae.optimize.standing import Standing
+from molvae.optimize.status import Status
+from molvae.optimize.store import Store
 from molvae.optimize.strategy import LEARNABLE
-from molvae.oracles.objective import Direction, Objective
+from molvae.oracles.answers import Outcome
+from molvae.oracles.objective import Direction
 
 
 @dataclass(frozen=True)
@@ -48,26 +53,6 @@ class Told:
     known: int
     own: int
     unusable: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Status:
-    """Where a campaign stands, in numbers of molecules (``measurements``: of measured values).
-
-    ``repeat_sd`` is the standard deviation of one measurement, NaN where none was repeated;
-    ``batches`` how many times the search has proposed, the initial design not counted.
-    """
-
-    assay: str
-    direction: Direction
-    tested: int
-    measurements: int
-    failed: int
-    pending: int
-    unusable: int
-    batches: int
-    repeat_sd: float
-    best: tuple[str, float] | None
 
 
 class Campaign:
@@ -88,17 +73,28 @@ class Campaign:
     >>> folder.cleanup()
     """
 
-    def __init__(self, store: Store, generator: MoleculeGenerator | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        generator: MoleculeGenerator | None,
+        start: Sequence[str] | None = None,
+    ) -> None:
         self._store = store
         self._generator = generator
+        self._memory = Memory()
         settings = store.settings
-        self.assay: str = settings["objective"]["name"]
-        self.direction: Direction = settings["objective"]["direction"]
+        first = settings["objective"]
+        self.goals: Goals = (
+            Goals.of({first["name"]: first["direction"]})
+            if settings.get("goals") is None
+            else Goals.parse(settings["goals"], f"campaign {store.path}")
+        )
         self.config = SearchConfig.parse(
             {key: settings[key] for key in SearchConfig.model_fields if key in settings}
         )
-        start = settings.get("start", [])
-        self.start: tuple[str, ...] = tuple(start) if isinstance(start, list) else ()
+        start = settings.get("start", []) if start is None else start
+        # A run of optimize keeps no more than a digest of them.
+        self.start: tuple[str, ...] = () if isinstance(start, str) else tuple(start)
 
     @classmethod
     def new(
@@ -106,8 +102,9 @@ class Campaign:
         path: str | os.PathLike[str] | None,
         generator: MoleculeGenerator,
         *,
-        assay: str,
-        direction: Direction,
+        assay: str | None = None,
+        direction: Direction | None = None,
+        goals: Goals | None = None,
         config: SearchConfig | None = None,
         start: Sequence[str] = (),
         notes: Mapping[str, Any] | None = None,
@@ -117,6 +114,7 @@ class Campaign:
         Args:
             assay: what is measured: the name of its column in tables.
             direction: whether more of it or less of it is wanted.
+            goals: in place of these, one or several objectives with constraints and restrictions.
             config: the search; ``batch_size`` is what :meth:`ask` asks for unless told otherwise.
             start: molecules to test first, such as a lead or a series.
             notes: anything to keep in the file, in JSON values.
@@ -126,15 +124,22 @@ class Campaign:
             ConfigError: an assay that cannot name a column, or a direction that is none.
             InputError: the model can encode none of ``start``.
         """
-        check_assay(assay)
-        Objective(assay, len, direction)  # says what is wrong with a direction that is none
+        given = [each is not None for each in (assay, direction)]
+        if any(given) if goals is not None else not all(given):
+            raise ConfigError("give either an assay and its direction, or goals")
+        if goals is None:
+            goals = Goals.of({str(assay): str(direction)})
+        check_assays(goals.assays)
+        config = config or SearchConfig()
+        config.check(len(goals.objectives))
         start = list(dict.fromkeys(start))
         if start and not np.isfinite(generator.encode(start)).all(axis=1).any():
             raise InputError("the model can encode none of the start molecules; give others")
         settings = {
             "model": generator.fingerprint,
-            "objective": {"name": assay, "direction": direction},
-            **(config or SearchConfig()).to_dict(),
+            "objective": goals.objectives[0].to_dict(),
+            "goals": None if goals.plain else goals.to_dict(),
+            **config.to_dict(),
             "start": start,
             "notes": dict(notes or {}),
         }
@@ -156,6 +161,21 @@ class Campaign:
         return cls(store, generator)
 
     @property
+    def assay(self) -> str:
+        """The name of the first objective."""
+        return self.goals.objectives[0].name
+
+    @property
+    def direction(self) -> Direction:
+        """The direction of the first objective."""
+        return self.goals.objectives[0].direction
+
+    @property
+    def assays(self) -> tuple[str, ...]:
+        """The names of everything that is measured."""
+        return self.goals.assays
+
+    @property
     def notes(self) -> Mapping[str, Any]:
         """What was given to :meth:`new`."""
         notes: Mapping[str, Any] = self._store.settings.get("notes", {})
@@ -166,30 +186,44 @@ class Campaign:
 
         None of them has been asked for or told before. Fewer, if the generator has no more.
 
-        Raises :class:`InputError` where ``n`` is not positive.
+        Raises :class:`InputError` where ``n`` is not positive, and where nothing that is generated
+        meets the constraints.
         """
         found = self.propose(n)
         self.record(found)
         written = {s.smiles: s for s in self.pending()}
         return [written[s.smiles] for s in found]
 
-    def propose(self, n: int | None = None) -> list[Suggestion]:
-        """What :meth:`ask` would ask for, with the numbers it would have; nothing is written."""
+    def propose(
+        self, n: int | None = None, *, initial: int | None = None, neighbours: bool = True
+    ) -> list[Suggestion]:
+        """What :meth:`ask` would ask for, with the numbers it would have; nothing is written.
+
+        ``initial`` is the number of samples to begin with, if not what the campaign says; without
+        ``neighbours`` the most similar molecules tested are left out.
+        """
         n = self.config.batch_size if n is None else n
         if n < 1:
             raise InputError(f"{n} molecules were asked for; ask for at least 1")
         observations, pending = self.observations(), self.pending()
         found = plan(
             self._model(),
-            self.direction,
+            self.goals,
             self.config,
             observations,
             pending,
             size=n,
             start=self.start,
-            initial=self._initial(observations, pending, n),
+            initial=self._initial(observations, pending, n) if initial is None else initial,
+            memory=self._memory,
         )
-        return self._store.numbered(with_neighbours(found, observations))
+        if not found:
+            reason = shortage(self._model(), self.goals, self.config.seed)
+            if reason is not None:
+                raise InputError(reason)
+        if neighbours:
+            found = with_neighbours(found, observations)
+        return self._store.numbered(found)
 
     def record(self, suggestions: Sequence[Suggestion]) -> None:
         """Write what was proposed as pending."""
@@ -197,6 +231,9 @@ class Campaign:
 
     def tell(self, results: Results, *, skip_known: bool = False) -> Told:
         """Record results: molecules with a number, None (not measured yet), or 'failed: reason'.
+
+        With several assays, molecules with a mapping of their names to these; those that are left
+        out are not measured yet.
 
         In any order, for any of the molecules asked for or others, again and again: several values
         of a molecule are averaged, and what they differ by is the noise the search reckons with.
@@ -207,7 +244,7 @@ class Campaign:
         """
         observations, pending = self.observations(), self.pending()
         before = [*(o.suggestion for o in observations), *pending]
-        readings, blank = read(measurements(results), {id_of(s): s for s in before})
+        readings, blank = read(measurements(results), {id_of(s): s for s in before}, self.assays)
         known = 0
         if skip_known:
             readings, known = new_only(readings, observations)
@@ -216,7 +253,7 @@ class Campaign:
         step = max((s.step for s in before), default=0)
         z = np.asarray(self._model().encode(own), float) if own else ()
         added = [Suggestion(s, step, "told", z[i]) for i, s in enumerate(own)]
-        self._store.record(added, [(r.smiles, r.outcome) for r in readings])
+        self._store.record(added, [(r.smiles, r.assay, r.outcome) for r in readings])
         seen |= {s.smiles: s for s in added}
         reasons = {r.smiles: unusable_reason(seen[r.smiles]) for r in readings}
         return Told(
@@ -230,7 +267,7 @@ class Campaign:
 
     def untold(self, results: Results) -> int:
         """How many of ``results`` :meth:`tell` would record, known ones skipped."""
-        readings, _ = read(measurements(results), {})
+        readings, _ = read(measurements(results), {}, self.assays)
         return len(new_only(readings, self.observations())[0])
 
     def pending(self) -> list[Suggestion]:
@@ -241,27 +278,26 @@ class Campaign:
         """Molecules of which something is told, in the order in which they came up."""
         return self._store.observations()
 
+    def evaluated(self, outcomes: Sequence[tuple[str, Outcome]], assay: int = 0) -> None:
+        """Write outcomes of molecules that were asked for, one each, as an objective gives them."""
+        self._store.tell(outcomes, assay)
+
+    def standing(self) -> Standing:
+        """The observations as the goals judge them: which are feasible, and the Pareto set."""
+        return Standing.of(self.goals, self.observations())
+
     def best(self, n: int = 10) -> list[Observation]:
-        """The ``n`` best molecules that have a value, best first."""
-        return [o for o in ranked(self.observations(), self.direction) if o.outcome.ok][:n]
+        """The ``n`` best molecules that have a value of every objective, best first.
+
+        With constraints, those that meet them come first; with several objectives, front by front.
+        """
+        standing = self.standing()
+        complete = int(standing.complete.sum())
+        return standing.ranked()[: min(n, complete)]
 
     def status(self) -> Status:
         """Where the campaign stands."""
-        observations, pending = self.observations(), self.pending()
-        best = self.best(1)
-        steps = [*(o.suggestion.step for o in observations), *(s.step for s in pending)]
-        return Status(
-            assay=self.assay,
-            direction=self.direction,
-            tested=len(observations),
-            measurements=sum(len(o.values) for o in observations),
-            failed=sum(not o.outcome.ok for o in observations),
-            pending=len(pending),
-            unusable=sum(not o.suggestion.usable for o in observations),
-            batches=max(steps, default=0),
-            repeat_sd=repeat_variance(observations) ** 0.5,
-            best=(best[0].suggestion.smiles, best[0].outcome.value) if best else None,
-        )
+        return Status.of(self.standing(), self.pending())
 
     def close(self) -> None:
         """Close the file and release it to others."""

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
+from molvae.base.errors import ConfigError
 from molvae.base.records import Record
 from molvae.optimize.parts import PARTS, Part
 
@@ -49,6 +57,11 @@ class SearchConfig(Record):
         surrogate: what of a molecule the surrogate sees.
         acquisition: how a batch is chosen among the candidates.
         seed: of everything random.
+        scalarisation: with several objectives the search is for hypervolume, unless this makes
+            one number of them: ``weighted``, their sum, or ``chebyshev``, the least of them and a
+            little of their sum.
+        weights: one for each objective, applied to objectives in widths of what was observed;
+            without them they are drawn anew at every step, which leads along the whole front.
     """
 
     batch_size: PositiveInt = 10
@@ -59,3 +72,20 @@ class SearchConfig(Record):
     surrogate: tuple[Part, ...] = PARTS
     acquisition: Literal["thompson", "logei", "ucb"] = "thompson"
     seed: int = 0
+    # None for what files of before do not say, so that they can be gone on with.
+    scalarisation: Literal["weighted", "chebyshev"] | None = None
+    weights: tuple[PositiveFloat, ...] | None = None
+
+    @model_validator(mode="after")
+    def _weights_of_something(self) -> Self:
+        if self.weights is not None and self.scalarisation is None:
+            raise ValueError("weights are for a scalarisation; hypervolume has none")
+        return self
+
+    def check(self, objectives: int) -> None:
+        """Refuse weights of another number than there are ``objectives``."""
+        if self.weights is not None and len(self.weights) != objectives:
+            raise ConfigError(
+                f"there are {len(self.weights)} weights for {objectives} objectives; give one for "
+                "each, in the order of the objectives"
+            )

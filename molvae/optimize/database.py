@@ -16,17 +16,29 @@ from typing import Any
 from molvae.base.errors import ConfigError, FileError, ModelError
 from molvae.base.files import file_errors
 
-FORMAT = 2
+FORMAT = 3
 _APPLICATION_ID = 0x6D6F6C76  # "molv": how the file says that it is ours
 
+# Assays are numbered as the settings list them: the first objective is 0.
 _OUTCOMES = """
 CREATE TABLE outcomes (
     suggestion INTEGER NOT NULL REFERENCES suggestions (id),
+    assay INTEGER NOT NULL DEFAULT 0,
     repeat INTEGER NOT NULL DEFAULT 0,
     value REAL,
     failure TEXT,
-    PRIMARY KEY (suggestion, repeat),
+    PRIMARY KEY (suggestion, assay, repeat),
     CHECK ((value IS NULL) = (failure IS NOT NULL))
+);
+"""
+# What a suggestion's own columns say of assay 0, this says of the others.
+_PREDICTIONS = """
+CREATE TABLE predictions (
+    suggestion INTEGER NOT NULL REFERENCES suggestions (id),
+    assay INTEGER NOT NULL,
+    predicted REAL,
+    uncertainty REAL,
+    PRIMARY KEY (suggestion, assay)
 );
 """
 _SCHEMA = f"""
@@ -42,19 +54,25 @@ CREATE TABLE suggestions (
     uncertainty REAL,
     acquisition REAL,
     nearest TEXT,
-    similarity REAL
+    similarity REAL,
+    feasible REAL
 );
-{_OUTCOMES}"""
+{_OUTCOMES}{_PREDICTIONS}"""
 # Format 1 had one outcome for each molecule, and no reasons for a suggestion.
-_FROM_FORMAT_1 = f"""
+_FROM_FORMAT_1 = """
 ALTER TABLE suggestions ADD COLUMN predicted REAL;
 ALTER TABLE suggestions ADD COLUMN uncertainty REAL;
 ALTER TABLE suggestions ADD COLUMN acquisition REAL;
 ALTER TABLE suggestions ADD COLUMN nearest TEXT;
 ALTER TABLE suggestions ADD COLUMN similarity REAL;
+ALTER TABLE outcomes ADD COLUMN repeat INTEGER NOT NULL DEFAULT 0;
+"""
+# Format 2 had one assay, and no constraints.
+_FROM_FORMAT_2 = f"""
+ALTER TABLE suggestions ADD COLUMN feasible REAL;
 ALTER TABLE outcomes RENAME TO old_outcomes;
-{_OUTCOMES}
-INSERT INTO outcomes SELECT suggestion, 0, value, failure FROM old_outcomes;
+{_OUTCOMES}{_PREDICTIONS}
+INSERT INTO outcomes SELECT suggestion, 0, repeat, value, failure FROM old_outcomes;
 DROP TABLE old_outcomes;
 """
 
@@ -115,7 +133,7 @@ class Database:
         self.connection.execute("PRAGMA journal_mode = WAL")
         with self.transaction():  # takes the lock now, not when the first batch has been proposed
             if version < FORMAT:
-                self._execute_all(_FROM_FORMAT_1)
+                self._execute_all(_FROM_FORMAT_1 * (version < 2) + _FROM_FORMAT_2)
                 self.connection.execute(f"PRAGMA user_version = {FORMAT}")
         self._check(settings, partial)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import numbers
 import re
@@ -27,7 +28,8 @@ SHOWN = 3
 class Measurement:
     """One cell of a table: the molecule as it is written, what is said of it, and where.
 
-    ``fault`` is why the row cannot be read at all.
+    ``fault`` is why the row cannot be read at all; ``assay`` is what was measured, None where a
+    campaign has only one.
     """
 
     smiles: str
@@ -35,14 +37,19 @@ class Measurement:
     where: str
     id: str | None = None
     fault: str | None = None
+    assay: str | None = None
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A measurement that can be recorded: the molecule by which it is known, and its outcome."""
+    """A measurement that can be recorded: the molecule by which it is known, and its outcome.
+
+    ``assay`` is the number of what was measured.
+    """
 
     smiles: str
     outcome: Outcome
+    assay: int = 0
 
 
 Results = Mapping[str, Any] | Iterable[tuple[str, Any] | Measurement]
@@ -97,19 +104,32 @@ def _read_text(text: str) -> Outcome | None:
 
 
 def measurements(results: Results) -> list[Measurement]:
-    """``results`` of a program, molecules with what is said of them, each with its place."""
+    """``results`` of a program, molecules with what is said of them, each with its place.
+
+    What is said is the cell of the only assay, or a mapping of assays to their cells.
+
+    >>> [(m.smiles, m.assay, m.cell) for m in measurements({"CCO": {"pIC50": 5.5, "logD": None}})]
+    [('CCO', 'pIC50', 5.5), ('CCO', 'logD', None)]
+    """
     items = results.items() if isinstance(results, Mapping) else results
-    return [
-        item if isinstance(item, Measurement) else Measurement(item[0], item[1], f"result {number}")
-        for number, item in enumerate(items, start=1)
-    ]
+    found: list[Measurement] = []
+    for number, item in enumerate(items, start=1):
+        if isinstance(item, Measurement):
+            found.append(item)
+            continue
+        smiles, said = item
+        cells = said.items() if isinstance(said, Mapping) else [(None, said)]
+        found += [Measurement(smiles, c, f"result {number}", assay=name) for name, c in cells]
+    return found
 
 
-def read(told: Sequence[Measurement], asked: Mapping[str, Suggestion]) -> tuple[list[Reading], int]:
+def read(
+    told: Sequence[Measurement], asked: Mapping[str, Suggestion], assays: Sequence[str]
+) -> tuple[list[Reading], int]:
     """What can be recorded of ``told``, and how many of it are not measured yet.
 
-    ``asked`` are the campaign's suggestions by their id. Molecules are known by their canonical
-    SMILES, those that do not parse by their text.
+    ``asked`` are the campaign's suggestions by their id, ``assays`` what it measures. Molecules are
+    known by their canonical SMILES, those that do not parse by their text.
 
     Raises :class:`InputError` that names the first places where something is wrong.
     """
@@ -120,6 +140,7 @@ def read(told: Sequence[Measurement], asked: Mapping[str, Suggestion]) -> tuple[
         try:
             if measurement.fault is not None:
                 raise ValueError(measurement.fault)
+            assay = _assay(measurement.assay, assays)
             outcome = read_cell(measurement.cell)
             if outcome is None:
                 blank += 1
@@ -128,11 +149,23 @@ def read(told: Sequence[Measurement], asked: Mapping[str, Suggestion]) -> tuple[
         except ValueError as error:
             faults.append(f"{measurement.where} ({smiles[:60] or 'no molecule'}): {error}")
             continue
-        readings.append(Reading(smiles, outcome))
+        readings.append(Reading(smiles, outcome, assay))
     if faults:
         more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         raise InputError(f"nothing was recorded; mend {'; '.join(faults[:SHOWN])}{more}")
     return readings, blank
+
+
+def _assay(name: str | None, assays: Sequence[str]) -> int:
+    if name is None and len(assays) == 1:
+        return 0
+    if name is not None and name in assays:
+        return list(assays).index(name)
+    if name is None:
+        raise ValueError(f"say of which assay it is: {', '.join(assays)}")
+    near = difflib.get_close_matches(str(name), assays, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(assays)}"
+    raise ValueError(f"there is no assay {name!r}; {hint}")
 
 
 def _check(smiles: str, id: str | None, asked: Mapping[str, Suggestion]) -> None:
@@ -149,16 +182,20 @@ def _check(smiles: str, id: str | None, asked: Mapping[str, Suggestion]) -> None
 def new_only(
     readings: Sequence[Reading], recorded: Sequence[Observation]
 ) -> tuple[list[Reading], int]:
-    """The readings that are not among those ``recorded`` of the molecule, and how many are.
+    """The readings that are not among those ``recorded`` of the molecule's assay, and how many are.
 
     Two equal ones in ``readings`` are two measurements, of which one may have been recorded.
     """
-    left = {o.suggestion.smiles: Counter([*o.values, *o.failures]) for o in recorded}
+    left = {
+        (o.suggestion.smiles, assay): Counter([*told.values, *told.failures])
+        for o in recorded
+        for assay, told in [(0, o.of(0)), *o.others.items()]
+    }
     new = []
     for reading in readings:
         outcome = reading.outcome
         value = outcome.value if outcome.failure is None else outcome.failure
-        counter = left.get(reading.smiles, Counter())
+        counter = left.get((reading.smiles, reading.assay), Counter())
         if counter[value] > 0:
             counter[value] -= 1
         else:

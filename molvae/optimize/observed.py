@@ -14,9 +14,10 @@ from molvae.optimize.store import Observation, Suggestion
 from molvae.optimize.trust_region import TrustRegion, replay
 
 
-def repeat_variance(observations: Sequence[Observation]) -> float:
+def repeat_variance(observations: Sequence[Observation], assay: int = 0) -> float:
     """The variance of one measurement, pooled over all that were repeated; NaN if none was."""
-    repeated = [o.values for o in observations if len(o.values) > 1]
+    told = [o.of(assay).values for o in observations]
+    repeated = [values for values in told if len(values) > 1]
     freedom = sum(len(values) - 1 for values in repeated)
     squares = sum(float(np.var(values)) * len(values) for values in repeated)
     return squares / freedom if freedom else float("nan")
@@ -27,7 +28,8 @@ class Observed:
     """Molecules ``smiles (n,)``, their latents ``z (n, d)``, ``steps (n,)`` and ``utility (n,)``.
 
     More utility is better; it is the mean of ``counts (n,)`` measurements of the ``variance``
-    each (NaN where it is unknown), NaN where the molecule failed.
+    each (NaN where it is unknown), NaN where the molecule failed. ``progress (n,)`` is what a step
+    must raise to count as a success: the utility, where there is one objective.
     """
 
     smiles: tuple[str, ...]
@@ -36,17 +38,20 @@ class Observed:
     utility: np.ndarray
     counts: np.ndarray
     variance: float
+    progress: np.ndarray
 
     @classmethod
     def of(cls, observations: Sequence[Observation], sign: float) -> Observed:
         """Of observations, at least one, all usable; ``sign`` is -1 where less is better."""
+        utility = sign * np.array([o.outcome.value for o in observations])
         return cls(
             tuple(o.suggestion.smiles for o in observations),
             np.stack([o.suggestion.z for o in observations]),
             np.array([o.suggestion.step for o in observations]),
-            sign * np.array([o.outcome.value for o in observations]),
+            utility,
             np.array([max(1, len(o.values)) for o in observations]),
             repeat_variance(observations),
+            utility,
         )
 
     def rows(self, rows: np.ndarray) -> Observed:
@@ -58,6 +63,7 @@ class Observed:
             steps=self.steps[rows],
             utility=self.utility[rows],
             counts=self.counts[rows],
+            progress=self.progress[rows],
         )
 
     def without_gaps(self) -> Observed:
@@ -77,4 +83,4 @@ class Observed:
         told = Counter(self.steps.tolist())
         out = Counter(s.step for s in pending)
         unfinished = {step for step in out if out[step] > told[step]}
-        return replay(self.steps, self.utility, unfinished)
+        return replay(self.steps, self.progress, unfinished)

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
-import torch
-from botorch.acquisition.analytic import LogExpectedImprovement
-from botorch.models import SingleTaskGP
-from botorch.optim.optimize import optimize_acqf
 
 from molvae.base.seeds import derive_seed
 from molvae.chem.smiles import canonicalise_many
-from molvae.optimize.surrogates import own_randomness
+from molvae.models.windows import Windows
 
 CROSSOVER = 0.4
 """Share of children with two parents."""
 SCALES = 8.0
 """The longest step of a child is so many times the shortest."""
-RESTARTS = 8
-"""Local optima of the acquisition that are asked for in a step."""
 
 
 class MoleculeGenerator(Protocol):
@@ -48,6 +42,35 @@ class MoleculeGenerator(Protocol):
     def sample(self, n: int, *, seed: int) -> list[str]:
         """SMILES of ``n`` molecules from the generator's prior."""
         ...
+
+
+class LocalGenerator(MoleculeGenerator, Protocol):
+    """A generator whose latents lie in windows, so that they can be taken apart."""
+
+    @property
+    def windows(self) -> Windows:
+        """How they lie in z."""
+        ...
+
+    def symbols(self, smiles: Sequence[str | None]) -> np.ndarray:
+        """How many symbols each molecule has, ``(n,)``."""
+        ...
+
+    def rewrite(self, z: np.ndarray, *, seed: int) -> list[str | None]:
+        """A random molecule for each row of ``z (n, d)``, in which zero windows are open."""
+        ...
+
+
+def local(generator: MoleculeGenerator) -> LocalGenerator | None:
+    """The generator, if its latents lie in windows."""
+    windows: Windows | None = getattr(generator, "windows", None)
+    return cast(LocalGenerator, generator) if windows is not None and windows.count else None
+
+
+def admitted(generator: MoleculeGenerator, smiles: Sequence[str | None]) -> Sequence[str | None]:
+    """Molecules that did not come of the generator, None for those that it would turn down."""
+    admit = getattr(generator, "admit", None)
+    return smiles if admit is None else cast(Sequence[str | None], admit(smiles))
 
 
 @dataclass(frozen=True)
@@ -138,29 +161,3 @@ def children(
     noise = np.where(crossed[:, None], step / 4, step) * rng.standard_normal((n, d))
     z = parents[first] + way * (parents[other] - parents[first]) + noise
     return z, tuple("crossover" if c else "perturbation" for c in crossed)
-
-
-def ascents(
-    model: SingleTaskGP, centre: np.ndarray, length: float, best: float, seed: int
-) -> np.ndarray:
-    """Local optima ``(r, d)`` of log expected improvement in a box around ``centre (d,)``.
-
-    ``length`` is the half side of the box, ``best`` the utility to improve on; all lengths in the
-    units of ``model``'s inputs. Found by gradient (L-BFGS-B from several starts).
-    """
-    middle = torch.as_tensor(centre)
-    bounds = torch.stack([middle - length, middle + length])
-    rng = np.random.default_rng(derive_seed(seed, "starts"))
-    starts = centre + length * rng.uniform(-1.0, 1.0, (RESTARTS, 1, len(centre)))
-    with own_randomness(seed):
-        found, _ = optimize_acqf(
-            LogExpectedImprovement(model, best_f=best),
-            bounds,
-            q=1,
-            num_restarts=RESTARTS,
-            batch_initial_conditions=torch.as_tensor(starts),
-            return_best_only=False,
-            options={"maxiter": 30},
-            retry_on_optimization_warning=False,
-        )
-    return found.detach().reshape(-1, len(centre)).numpy()

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molvae.optimize.store import Observation
-from molvae.oracles.objective import Direction, Objective
+from molvae.optimize.goals import Goals
+from molvae.optimize.records import Observation
+from molvae.optimize.standing import Standing
+from molvae.oracles.objective import Objective
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def ranked(observations: Sequence[Observation], direction: Direction) -> list[Observation]:
-    """Observations, best first; equal ones in their order, failures at the end."""
-    sign = -1.0 if direction == "maximize" else 1.0
-    return sorted(observations, key=lambda o: sign * o.outcome.value if o.outcome.ok else np.inf)
 
 
 @dataclass(frozen=True)
@@ -26,48 +22,88 @@ class Result:
     """Every evaluation of a campaign, in order, and why it stopped.
 
     ``left_out`` are start molecules that were not evaluated because they are no molecules or the
-    model cannot encode them.
+    model cannot encode them. ``objective`` is the first one; ``goals`` has all of them and the
+    constraints, None where it is the only one and there are none.
     """
 
     objective: Objective
     observations: tuple[Observation, ...]
     stopped: str
     left_out: tuple[str, ...] = ()
+    goals: Goals | None = None
+
+    @cached_property
+    def standing(self) -> Standing:
+        """The evaluations as the goals judge them."""
+        goals = self.goals or Goals.of({self.objective.name: self.objective.direction})
+        return Standing.of(goals, self.observations)
 
     @property
     def values(self) -> np.ndarray:
-        """The objective's values ``(n,)`` in the order of evaluation, NaN where it failed."""
-        return np.array([o.outcome.value for o in self.observations], float)
+        """The objective's values ``(n,)`` in the order of evaluation, NaN where it failed.
+
+        With several objectives ``(n, m)``.
+        """
+        m = len(self.standing.goals.objectives)
+        return self.standing.values[:, 0] if m == 1 else self.standing.values[:, :m]
 
     @property
     def curve(self) -> np.ndarray:
-        """Best value so far ``(n,)`` after each evaluation, NaN before the first value."""
-        best = np.fmax if self.objective.direction == "maximize" else np.fmin
-        return best.accumulate(self.values) if len(self.observations) else np.empty(0)
+        """Best feasible value so far ``(n,)`` after each evaluation, NaN before the first.
+
+        With several objectives, the hypervolume so far.
+        """
+        return self.standing.curve()
+
+    def pareto(self) -> list[Observation]:
+        """The feasible molecules that no other one dominates, best first objective first."""
+        return self.standing.pareto()
+
+    @property
+    def hypervolume(self) -> float:
+        """What they dominate above :attr:`reference`, in the product of the objectives' units."""
+        return self.standing.hypervolume
+
+    @property
+    def reference(self) -> np.ndarray:
+        """The point ``(m,)`` from which hypervolume is measured, in the objectives' units."""
+        return self.standing.reference
 
     def ranked(self) -> list[Observation]:
         """Observations, best first; equal ones in their order, failures at the end."""
-        return ranked(self.observations, self.objective.direction)
+        return self.standing.ranked()
 
     def top(self, n: int = 10) -> list[tuple[str, float]]:
-        """SMILES and value of the ``n`` best molecules."""
-        return [(o.suggestion.smiles, o.outcome.value) for o in self.ranked()[:n] if o.outcome.ok]
+        """SMILES and value of the first objective of the ``n`` best feasible molecules."""
+        found = self.ranked()[: min(n, int(self.standing.feasible.sum()))]
+        return [(o.suggestion.smiles, o.outcome.value) for o in found]
 
     def columns(self) -> dict[str, list[Any]]:
         """The table of all evaluations by column, best first.
 
         ``rank`` and ``order`` count from 1; ``step`` 0 is the initial design; ``origin`` is where
-        the molecule comes from; ``failure`` is empty where there is a value.
+        the molecule comes from; ``failure`` is empty where there is a value. Several objectives
+        have columns of their names in place of ``value``; with constraints or several objectives,
+        ``feasible`` and ``pareto`` are yes or no.
         """
-        ranked = self.ranked()
+        ranked, goals = self.ranked(), self.standing.goals
+        several = len(goals.objectives) > 1
+        values = {
+            name if several else "value": [o.of(i).outcome.value for o in ranked]
+            for i, name in enumerate(goals.names)
+        }
+        failures = [
+            [o.of(i).outcome.failure or "" for i in range(len(goals.objectives))] for o in ranked
+        ]
         return {
             "rank": list(range(1, len(ranked) + 1)),
             "smiles": [o.suggestion.smiles for o in ranked],
-            "value": [o.outcome.value for o in ranked],
+            **values,
             "order": [o.order for o in ranked],
             "step": [o.suggestion.step for o in ranked],
             "origin": [o.suggestion.origin for o in ranked],
-            "failure": [o.outcome.failure or "" for o in ranked],
+            "failure": ["; ".join(filter(None, reasons)) for reasons in failures],
+            **self.standing.marks(ranked),
         }
 
     def table(self) -> pd.DataFrame:

@@ -9,10 +9,9 @@ two graphs. Whatever a route proposes becomes a candidate only once the model ca
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from rdkit import Chem
@@ -20,42 +19,14 @@ from rdkit import Chem
 from molvae.base.seeds import derive_seed
 from molvae.chem import edits
 from molvae.latent.moves import spliced, with_gaps, without_ends
-from molvae.models.windows import Windows
 from molvae.optimize import proposals
 from molvae.optimize.config import Routes
-from molvae.optimize.proposals import Candidates, MoleculeGenerator
+from molvae.optimize.proposals import Candidates, MoleculeGenerator, admitted, local
 
 SCALES = 8.0
 """The longest latent step is so many times the shortest."""
 ENDINGS = 0.3
 """Share of the rewritten molecules that lose their end, not a part in the middle."""
-
-
-@runtime_checkable
-class LocalGenerator(MoleculeGenerator, Protocol):
-    """A generator whose latents lie in windows, so that they can be taken apart."""
-
-    @property
-    def windows(self) -> Windows:
-        """How they lie in z; none where ``count`` is 0."""
-        ...
-
-    def symbols(self, smiles: Sequence[str | None]) -> np.ndarray:
-        """How many symbols each molecule has, ``(n,)``."""
-        ...
-
-    def rewrite(self, z: np.ndarray, *, seed: int) -> list[str | None]:
-        """A random molecule for each row of ``z (n, d)``, in which zero windows are open."""
-        ...
-
-
-@runtime_checkable
-class Choosy(Protocol):
-    """A generator that turns molecules down, also those that others propose."""
-
-    def admit(self, smiles: Sequence[str | None]) -> list[str | None]:
-        """The molecules, None for those that are turned down."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -85,8 +56,7 @@ def offspring(
     ``length`` is the longest latent step, in standard deviations of the prior.
     """
     rng = np.random.default_rng(derive_seed(seed, "offspring"))
-    local = isinstance(generator, LocalGenerator) and generator.windows.count > 0
-    ways = [name for name in routes.names if local or name != "rewriting"]
+    ways = [name for name in routes.names if local(generator) or name != "rewriting"]
     shares = np.array([getattr(routes, name) for name in ways])
     counts = dict(zip(ways, rng.multinomial(n, shares / shares.sum()).tolist(), strict=True))
     latents = [_LATENT[name](generator, parents, counts[name], length, rng) for name in _LATENT]
@@ -94,11 +64,9 @@ def offspring(
     smiles = generator.decode(asked) if len(asked) else []
     origin = [name for name in _LATENT for _ in range(counts[name])]
     for name in [name for name in _MOLECULES if counts.get(name)]:
-        found = _MOLECULES[name](generator, parents, counts[name], rng, derive_seed(seed, name))
-        if name in _OF_GRAPHS and isinstance(generator, Choosy):
-            found = generator.admit(found)
-        smiles += found
-        origin += [name] * len(found)
+        made = _MOLECULES[name](generator, parents, counts[name], rng, derive_seed(seed, name))
+        smiles += admitted(generator, made) if name in _OF_GRAPHS else made
+        origin += [name] * len(made)
     nowhere = np.full((len(smiles) - len(asked), generator.latent_dim), np.nan)
     return proposals.known(generator, smiles, origin, seen, np.concatenate([asked, nowhere]))
 
@@ -121,9 +89,10 @@ def _crossover(
     """Pieces of two latents, or, where they are not in windows, a way from one to the other."""
     first, second = parents.draw(n, rng), parents.draw(n, rng)
     z, others = parents.z[first], parents.z[second]
-    if isinstance(generator, LocalGenerator) and generator.windows.count:
-        symbols = generator.symbols(parents.smiles)
-        return spliced(generator.windows, z, others, (symbols[first], symbols[second]), rng)
+    windowed = local(generator)
+    if windowed is not None:
+        symbols = windowed.symbols(parents.smiles)
+        return spliced(windowed.windows, z, others, (symbols[first], symbols[second]), rng)
     way = rng.uniform(0.1, 0.5, (n, 1))
     return z + way * (others - z) + length / 4 * rng.standard_normal(z.shape)
 
@@ -140,15 +109,16 @@ def _prior(
 def _rewriting(
     generator: MoleculeGenerator, parents: Parents, n: int, rng: np.random.Generator, seed: int
 ) -> list[str | None]:
-    assert isinstance(generator, LocalGenerator)
+    windowed = local(generator)
+    assert windowed is not None
     chosen = parents.draw(n, rng)
-    symbols = generator.symbols(parents.smiles)[chosen]
+    symbols = windowed.symbols(parents.smiles)[chosen]
     z = parents.z[chosen]
     end = rng.random(n) < ENDINGS
-    windows = generator.windows
+    windows = windowed.windows
     gaps = with_gaps(windows, z[~end], symbols[~end], rng)
     ends = without_ends(windows, z[end], symbols[end], rng)
-    return generator.rewrite(np.concatenate([gaps, ends]), seed=seed)
+    return windowed.rewrite(np.concatenate([gaps, ends]), seed=seed)
 
 
 def _edit(

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from molvae.base.errors import ConfigError
+from molvae.base.errors import ConfigError, InputError
 from molvae.datasets.readers import read_cells
 from molvae.datasets.rows import NAME_NAMES, SMILES_NAMES, plain
+from molvae.datasets.textio import STDIN
+from molvae.optimize.goals import Goals
 from molvae.optimize.measurements import Measurement, unusable_reason
-from molvae.optimize.result import ranked
-from molvae.optimize.store import Observation, Suggestion
-
-if TYPE_CHECKING:
-    from molvae.oracles.objective import Direction
+from molvae.optimize.records import Observation, Suggestion
+from molvae.optimize.standing import Standing
 
 _ID = "ask-"
-_OURS = ("predicted", "uncertainty", "acquisition", "route", "nearest_tested", "similarity")
+_OURS = (
+    *("acquisition", "route", "nearest_tested", "similarity", "batch", "problem"),
+    *("feasibility", "feasible", "pareto"),
+)
+_OF_ASSAYS = ("predicted", "uncertainty", "measurements", "spread", "failure")
+"""Columns that each assay has, with its name behind them where there are several."""
 
 
 def id_of(suggestion: Suggestion) -> str:
@@ -27,79 +31,139 @@ def id_of(suggestion: Suggestion) -> str:
     return f"{_ID}{suggestion.number}"
 
 
-def check_assay(name: str) -> None:
-    """Refuse what cannot be the name of the assay's column, with :class:`ConfigError`.
+def check_assays(names: Sequence[str]) -> None:
+    """Refuse what cannot be the names of assays' columns, with :class:`ConfigError`.
 
-    >>> check_assay("id")
+    >>> check_assays(["id"])
     Traceback (most recent call last):
     ...
     molvae.base.errors.ConfigError: assay 'id': a table has that column already; name it otherwise
     """
-    if not name.strip() or name != name.strip() or not name.isprintable():
-        raise ConfigError(f"assay {name!r}: give it a name that can head a column")
-    if name.startswith(tuple("=+-@'")):
-        raise ConfigError(
-            f"assay {name!r}: a spreadsheet takes that for a formula; begin with a letter"
-        )
-    taken = (*SMILES_NAMES, *NAME_NAMES, *map(plain, _OURS))
-    if plain(name) in taken:
-        raise ConfigError(f"assay {name!r}: a table has that column already; name it otherwise")
+    of_others = [plain(f"{word} {other}") for word in _OF_ASSAYS for other in names]
+    taken = (*SMILES_NAMES, *NAME_NAMES, *map(plain, (*_OURS, *_OF_ASSAYS)), *of_others)
+    for name in names:
+        if not name.strip() or name != name.strip() or not name.isprintable():
+            raise ConfigError(f"assay {name!r}: give it a name that can head a column")
+        if name.startswith(tuple("=+-@'")):
+            raise ConfigError(
+                f"assay {name!r}: a spreadsheet takes that for a formula; begin with a letter"
+            )
+        if plain(name) in taken:
+            raise ConfigError(f"assay {name!r}: a table has that column already; name it otherwise")
+        alike = [other for other in names if plain(other) == plain(name)]
+        if len(alike) > 1:
+            raise ConfigError(
+                f"assays {alike[0]!r} and {alike[1]!r} are the same column to a table; name one "
+                "of them otherwise"
+            )
 
 
-def batch_columns(batch: Sequence[Suggestion], assay: str) -> dict[str, list[Any]]:
-    """The table of molecules to test, why each, and an empty column for what is measured."""
+def batch_columns(batch: Sequence[Suggestion], assays: Sequence[str]) -> dict[str, list[Any]]:
+    """The table of molecules to test, why each, and an empty column for each assay."""
     return {
         "smiles": [s.smiles for s in batch],
         "id": [id_of(s) for s in batch],
-        **_reasons(batch),
-        assay: [None] * len(batch),
+        **_reasons(batch, assays),
+        **{assay: [None] * len(batch) for assay in assays},
     }
 
 
 def read_results(
-    path: str | os.PathLike[str], assay: str, *, smiles_column: str | None = None
+    path: str | os.PathLike[str],
+    assays: Sequence[str],
+    *,
+    column: str | None = None,
+    smiles_column: str | None = None,
 ) -> list[Measurement]:
-    """The column ``assay`` of a table, cell by cell, with the rows' own numbers.
+    """The columns of ``assays`` in a table, cell by cell, with the rows' own numbers.
 
-    Raises :class:`FileError` and :class:`InputError` (no such column, no molecules).
+    Of several assays, some may have no column. ``column`` is what the column of a single assay is
+    called, if not like it.
+
+    Raises :class:`FileError`, :class:`InputError` (no such column, no molecules) and
+    :class:`ConfigError` (one ``column`` for several assays).
     """
+    if column is not None and len(assays) > 1:
+        raise ConfigError(
+            f"column {column!r} may be any of {', '.join(assays)}; name the columns like the assays"
+        )
+    columns = [column] if column is not None else _columns(path, assays, smiles_column)
+    names = dict(zip(columns, assays, strict=True)) if column is not None else None
     found = []
-    for row in read_cells(path, [assay], smiles_column=smiles_column):
+    for row in read_cells(path, columns, smiles_column=smiles_column):
         where = f"row {row.number} of {os.fspath(path)}"
-        fault = None if assay in row.labels else row.problem
-        found.append(Measurement(row.smiles, row.labels.get(assay), where, row.name, fault))
+        for name in columns:
+            fault = None if name in row.labels else row.problem
+            assay = name if names is None else names[name]
+            cell = row.labels.get(name)
+            found.append(Measurement(row.smiles, cell, where, row.name, fault, assay))
     return found
 
 
-def export_columns(
-    observations: Sequence[Observation], direction: Direction, assay: str
-) -> dict[str, list[Any]]:
-    """Everything told, best first: ``assay`` is the mean of ``measurements`` values.
+def _columns(
+    path: str | os.PathLike[str], assays: Sequence[str], smiles_column: str | None
+) -> list[str]:
+    """The assays that have a column in the table, one at least."""
+    if len(assays) == 1 or os.fspath(path) == STDIN:  # which can be read once only
+        return list(assays)
+    there, errors = [], []
+    for assay in assays:
+        try:
+            next(read_cells(path, [assay], smiles_column=smiles_column))
+            there.append(assay)
+        except InputError as error:
+            errors.append(error)
+    if not there:
+        raise errors[0]
+    return there
+
+
+def export_columns(observations: Sequence[Observation], goals: Goals) -> dict[str, list[Any]]:
+    """Everything told, best first: an assay's column is the mean of its ``measurements``.
 
     ``spread`` is their standard deviation, ``failure`` the reason where there is no value,
-    ``problem`` why the search cannot learn from the molecule.
+    ``problem`` why the search cannot learn from the molecule. Where there are several assays, each
+    has these columns; where molecules can be infeasible or several can be best, ``feasible`` and
+    ``pareto`` say which are.
     """
-    rows = ranked(observations, direction)
+    standing = Standing.of(goals, observations)
+    rows = standing.ranked()
     suggestions = [o.suggestion for o in rows]
-    several = [np.std(o.values, ddof=1) if len(o.values) > 1 else None for o in rows]
-    return {
+    columns: dict[str, list[Any]] = {
         "smiles": [s.smiles for s in suggestions],
         "id": [id_of(s) for s in suggestions],
-        assay: [o.outcome.value for o in rows],
-        "measurements": [len(o.values) for o in rows],
-        "spread": several,
-        "failure": [o.outcome.failure for o in rows],
+    }
+    for number, assay in enumerate(goals.assays):
+        told = [o.of(number) for o in rows]
+        several = [np.std(m.values, ddof=1) if len(m.values) > 1 else None for m in told]
+        of = f" {assay}" if len(goals.assays) > 1 else ""
+        columns |= {
+            assay: [m.outcome.value for m in told],
+            f"measurements{of}": [len(m.values) for m in told],
+            f"spread{of}": several,
+            f"failure{of}": [m.outcome.failure if m.told else None for m in told],
+        }
+    return {
+        **columns,
+        **standing.marks(rows),
         "batch": [s.step for s in suggestions],
-        **_reasons(suggestions),
+        **_reasons(suggestions, goals.assays),
         "problem": [unusable_reason(s) for s in suggestions],
     }
 
 
-def _reasons(suggestions: Sequence[Suggestion]) -> dict[str, list[Any]]:
+def _reasons(suggestions: Sequence[Suggestion], assays: Sequence[str]) -> dict[str, list[Any]]:
     reasons = [s.reason for s in suggestions]
+    columns: dict[str, list[Any]] = {}
+    for number, assay in enumerate(assays):
+        of = f" {assay}" if len(assays) > 1 else ""
+        expected = [r.expected(number) for r in reasons]
+        columns[f"predicted{of}"] = [value for value, _ in expected]
+        columns[f"uncertainty{of}"] = [spread for _, spread in expected]
+    if any(not np.isnan(r.feasible) for r in reasons):
+        columns["feasibility"] = [r.feasible for r in reasons]
     return {
-        "predicted": [r.predicted for r in reasons],
-        "uncertainty": [r.uncertainty for r in reasons],
+        **columns,
         "acquisition": [r.acquisition for r in reasons],
         "route": [s.origin for s in suggestions],
         "nearest_tested": [r.nearest for r in reasons],

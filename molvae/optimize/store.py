@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from types import TracebackType
 from typing import Any
@@ -17,66 +17,16 @@ from typing import Any
 import numpy as np
 
 from molvae.optimize.database import Database
-from molvae.oracles.evaluator import Outcome
+from molvae.optimize.records import UNMEASURED, Measured, Observation, Reason, Suggestion
+from molvae.oracles.answers import Outcome
+
+__all__ = ["Measured", "Observation", "Reason", "Store", "Suggestion"]
 
 _COLUMNS = (
-    "id, smiles, step, origin, z, asked, predicted, uncertainty, acquisition, nearest, similarity"
+    "id, smiles, step, origin, z, asked, "
+    "predicted, uncertainty, acquisition, nearest, similarity, feasible"
 )
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why a molecule is suggested, as far as it is known.
-
-    ``predicted`` value and its ``uncertainty`` (one standard deviation) and ``acquisition`` (the
-    improvement on the best to be expected, given the other molecules that are out for testing) are
-    in the objective's unit, NaN before anything is learnt. ``nearest`` is the most similar molecule
-    tested, ``similarity`` the Tanimoto similarity to it (Morgan fingerprints, radius 2).
-    """
-
-    predicted: float = math.nan
-    uncertainty: float = math.nan
-    acquisition: float = math.nan
-    nearest: str | None = None
-    similarity: float = math.nan
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """A molecule to evaluate: its own latent ``z (d,)``, and the one ``asked (d,)`` for it, if any.
-
-    ``origin`` is where it comes from: start, prior, perturbation, crossover, gradient, or told (the
-    user's own, whose ``z`` is NaN where the model cannot encode it). ``number`` is the campaign's
-    own, 0 until it is written.
-    """
-
-    smiles: str
-    step: int
-    origin: str
-    z: np.ndarray
-    asked: np.ndarray | None = None
-    reason: Reason = Reason()
-    number: int = 0
-
-    @property
-    def usable(self) -> bool:
-        """Whether the search can learn from it: the model can encode it."""
-        return bool(np.isfinite(self.z).all())
-
-
-@dataclass(frozen=True)
-class Observation:
-    """A suggestion and its outcome; ``order`` counts molecules from 1.
-
-    ``values`` are its measurements, of which the outcome is the mean; ``failures`` the reasons of
-    those that failed. Failures do not count where there is a value.
-    """
-
-    order: int
-    suggestion: Suggestion
-    outcome: Outcome
-    values: tuple[float, ...] = ()
-    failures: tuple[str, ...] = ()
+_Others = Mapping[int, Mapping[int, tuple[float, float]]]
 
 
 class Store:
@@ -126,38 +76,48 @@ class Store:
         with self._file.errors(), self._file.transaction():
             self._suggest(suggestions)
 
-    def tell(self, outcomes: Sequence[tuple[str, Outcome]]) -> None:
+    def tell(self, outcomes: Sequence[tuple[str, Outcome]], assay: int = 0) -> None:
         """Write the outcomes of pending suggestions, named by their SMILES, all or none."""
         with self._file.errors(), self._file.transaction():
             for smiles, outcome in outcomes:
-                self._tell(smiles, outcome, "0")
+                self._tell(smiles, assay, outcome, "0")
 
     def record(
-        self, suggestions: Sequence[Suggestion], outcomes: Sequence[tuple[str, Outcome]]
+        self, suggestions: Sequence[Suggestion], outcomes: Sequence[tuple[str, int, Outcome]]
     ) -> None:
-        """Write molecules and measurements, of these or earlier molecules, repeated ones too.
+        """Write molecules and measurements (SMILES, number of the assay, outcome), of these or
+        earlier molecules, repeated ones too.
 
         All or none of them.
         """
-        repeat = "(SELECT count(*) FROM outcomes WHERE suggestion = id)"
+        repeat = "(SELECT count(*) FROM outcomes WHERE suggestion = id AND assay = ?2)"
         with self._file.errors(), self._file.transaction():
             self._suggest(suggestions)
-            for smiles, outcome in outcomes:
-                self._tell(smiles, outcome, repeat)
+            for smiles, assay, outcome in outcomes:
+                self._tell(smiles, assay, outcome, repeat)
 
     def _suggest(self, suggestions: Sequence[Suggestion]) -> None:
         self._file.connection.executemany(
-            f"INSERT INTO suggestions ({_COLUMNS}) VALUES (NULL{10 * ', ?'})",
+            f"INSERT INTO suggestions ({_COLUMNS}) VALUES (NULL{11 * ', ?'})",
             [
-                (s.smiles, s.step, s.origin, _pack(s.z), _pack(s.asked), *vars(s.reason).values())
+                (s.smiles, s.step, s.origin, _pack(s.z), _pack(s.asked), *_facts(s.reason))
                 for s in suggestions
             ],
         )
+        others = [
+            (s.smiles, assay, *o) for s in suggestions for assay, o in s.reason.others.items()
+        ]
+        if others:
+            self._file.connection.executemany(
+                "INSERT INTO predictions SELECT id, ?2, ?3, ?4 FROM suggestions WHERE smiles = ?1",
+                others,
+            )
 
-    def _tell(self, smiles: str, outcome: Outcome, repeat: str) -> None:
+    def _tell(self, smiles: str, assay: int, outcome: Outcome, repeat: str) -> None:
         self._file.connection.execute(
-            f"INSERT INTO outcomes SELECT id, {repeat}, ?, ? FROM suggestions WHERE smiles = ?",
-            (outcome.value if outcome.ok else None, outcome.failure, smiles),
+            f"INSERT INTO outcomes SELECT id, ?2, {repeat}, ?3, ?4 "
+            "FROM suggestions WHERE smiles = ?1",
+            (smiles, assay, outcome.value if outcome.ok else None, outcome.failure),
         )
 
     def numbered(self, suggestions: Sequence[Suggestion]) -> list[Suggestion]:
@@ -175,17 +135,31 @@ class Store:
                 f"SELECT {_COLUMNS} FROM suggestions "
                 "WHERE id NOT IN (SELECT suggestion FROM outcomes) ORDER BY id"
             ).fetchall()
-        return [_suggestion(*row) for row in rows]
+        others = self._others()
+        return [_suggestion(others, *row) for row in rows]
 
     def observations(self) -> list[Observation]:
         """Every molecule evaluated so far, failures included, in the order of suggestion."""
         with self._file.errors():
             rows = self._file.connection.execute(
-                f"SELECT {_COLUMNS}, value, failure "
-                "FROM outcomes JOIN suggestions ON id = suggestion ORDER BY id, repeat"
+                f"SELECT {_COLUMNS}, assay, value, failure "
+                "FROM outcomes JOIN suggestions ON id = suggestion ORDER BY id, assay, repeat"
             ).fetchall()
-        groups = groupby(rows, key=lambda row: row[0])
-        return [_observation(order, list(group)) for order, (_, group) in enumerate(groups, 1)]
+        groups, others = groupby(rows, key=lambda row: row[0]), self._others()
+        return [
+            _observation(order, others, list(group)) for order, (_, group) in enumerate(groups, 1)
+        ]
+
+    def _others(self) -> _Others:
+        """What is predicted of each suggestion's assays but the first."""
+        with self._file.errors():
+            rows = self._file.connection.execute(
+                "SELECT suggestion, assay, predicted, uncertainty FROM predictions"
+            ).fetchall()
+        found: dict[int, dict[int, tuple[float, float]]] = {}
+        for suggestion, assay, predicted, uncertainty in rows:
+            found.setdefault(suggestion, {})[assay] = (_nan(predicted), _nan(uncertainty))
+        return found
 
     def close(self) -> None:
         """Close the file and release it to others."""
@@ -203,14 +177,34 @@ class Store:
         self.close()
 
 
-def _observation(order: int, rows: Sequence[tuple[Any, ...]]) -> Observation:
-    values = tuple(row[-2] for row in rows if row[-2] is not None)
-    failures = tuple(row[-1] for row in rows if row[-1] is not None)
+def _observation(order: int, others: _Others, rows: Sequence[tuple[Any, ...]]) -> Observation:
+    told = {
+        assay: _measured([row[-2:] for row in group])
+        for assay, group in groupby(rows, key=lambda row: row[-3])
+    }
+    first = told.pop(0, UNMEASURED)
+    suggestion = _suggestion(others, *rows[0][:-3])
+    return Observation(order, suggestion, first.outcome, first.values, first.failures, told)
+
+
+def _measured(rows: Iterable[Sequence[Any]]) -> Measured:
+    pairs = list(rows)
+    values = tuple(value for value, _ in pairs if value is not None)
+    failures = tuple(failure for _, failure in pairs if failure is not None)
     if values:
-        outcome = Outcome(math.fsum(values) / len(values))
-    else:
-        outcome = Outcome(math.nan, failures[-1])
-    return Observation(order, _suggestion(*rows[0][:-2]), outcome, values, failures)
+        return Measured(Outcome(math.fsum(values) / len(values)), values, failures)
+    return Measured(Outcome(math.nan, failures[-1]), values, failures)
+
+
+def _facts(reason: Reason) -> tuple[float | str | None, ...]:
+    return (
+        reason.predicted,
+        reason.uncertainty,
+        reason.acquisition,
+        reason.nearest,
+        reason.similarity,
+        reason.feasible,
+    )
 
 
 def _pack(z: np.ndarray | None) -> bytes | None:
@@ -218,6 +212,7 @@ def _pack(z: np.ndarray | None) -> bytes | None:
 
 
 def _suggestion(
+    others: _Others,
     number: int,
     smiles: str,
     step: int,
@@ -226,14 +221,22 @@ def _suggestion(
     asked: bytes | None,
     *reason: Any,
 ) -> Suggestion:
-    predicted, uncertainty, acquisition, nearest, similarity = reason
+    predicted, uncertainty, acquisition, nearest, similarity, feasible = reason
     return Suggestion(
         smiles,
         step,
         origin,
         np.frombuffer(z, dtype="<f8"),
         None if asked is None else np.frombuffer(asked, dtype="<f8"),
-        Reason(_nan(predicted), _nan(uncertainty), _nan(acquisition), nearest, _nan(similarity)),
+        Reason(
+            _nan(predicted),
+            _nan(uncertainty),
+            _nan(acquisition),
+            nearest,
+            _nan(similarity),
+            _nan(feasible),
+            others.get(number, {}),
+        ),
         number,
     )
 

@@ -17,12 +17,12 @@ from molvae.optimize.acquisition import choose, expected_improvements
 from molvae.optimize.config import SearchConfig
 from molvae.optimize.described import Described
 from molvae.optimize.memory import Memory
-from molvae.optimize.molecule_gp import MoleculeGP, fit_hyperparameters
+from molvae.optimize.multi import Several
 from molvae.optimize.observed import Observed
 from molvae.optimize.proposals import Candidates, MoleculeGenerator
 from molvae.optimize.routes import Parents, offspring
 from molvae.optimize.store import Observation, Reason, Suggestion
-from molvae.optimize.surrogates import FIT_ROWS
+from molvae.optimize.surrogates import FIT_ROWS, MoleculeGP, fit_hyperparameters
 from molvae.optimize.trust_region import TrustRegion
 from molvae.oracles.objective import Direction
 
@@ -80,9 +80,12 @@ def next_batch(
     *,
     pending: Sequence[Suggestion] = (),
     size: int | None = None,
+    several: Several | None = None,
     memory: Memory | None = None,
 ) -> list[Suggestion]:
     """The ``size`` molecules (``config.batch_size`` if None) to evaluate next.
+
+    With ``several`` objectives or constraints, that says what is best, and not ``direction``.
 
     Fewer or none if no more are found. At least one of the ``observations`` is usable. Those
     ``pending`` are out for testing: no molecule comes twice, and what they promise is not looked
@@ -93,7 +96,8 @@ def next_batch(
     seed = derive_seed(config.seed, "step", step)
     seen = {o.suggestion.smiles for o in observations} | {s.smiles for s in pending}
     sign = 1.0 if direction == "maximize" else -1.0
-    observed = Observed.of([o for o in observations if o.suggestion.usable], sign)
+    usable = [o for o in observations if o.suggestion.usable]
+    observed = Observed.of(usable, sign) if several is None else several.observed()
     region = observed.region(pending)
     # A molecule that failed is as bad as the worst: the search moves away from it.
     failed = np.isnan(observed.utility)
@@ -105,6 +109,9 @@ def next_batch(
     pool = _pool(generator, parents, surrogate, region, seen, config, size, seed)
     if surrogate is None or not len(pool):
         return _suggestions(pool, range(min(size, len(pool))), step)
+    if several is not None:
+        picks, reasons = several.rank(_remembered(observed, seed), pending, pool, size, seed)
+        return _suggestions(pool, picks, step, reasons)
     best = np.argsort(-np.where(failed, -np.inf, observed.utility), kind="stable")[:ELITE]
     elite = observed.rows(best)
     picks, reasons = _choose(surrogate, elite, pending, pool, config.acquisition, size, seed)
@@ -146,8 +153,12 @@ def _learn(observed: Observed, config: SearchConfig, seed: int, memory: Memory) 
     hyperparameters = memory.recall(
         key, lambda: fit_hyperparameters(first.rows(rows), config.surrogate, config.seed)
     )
-    kept = observed.rows(_best_and_random(observed.utility, MEMORY, 2 / 3, seed))
-    return MoleculeGP.of(kept, hyperparameters)
+    return MoleculeGP.of(_remembered(observed, seed), hyperparameters)
+
+
+def _remembered(observed: Observed, seed: int) -> Observed:
+    """The observations that the surrogates see."""
+    return observed.rows(_best_and_random(observed.utility, MEMORY, 2 / 3, seed))
 
 
 def _refitted(n: int) -> int:

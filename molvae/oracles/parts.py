@@ -180,6 +180,17 @@ class Isomers(Part):
         return nearness
 
 
+def checked_smarts(text: str) -> str:
+    """``text`` if it is a SMARTS pattern, else ``ValueError`` with the reason, for a validator."""
+    if len(text) > MAX_LENGTH:  # before RDKit, which may take long over it
+        raise ValueError(f"longer than {MAX_LENGTH:,} characters")
+    with BlockLogs():
+        pattern = Chem.MolFromSmarts(text)
+    if pattern is None or not pattern.GetNumAtoms():
+        raise ValueError("not valid SMARTS")
+    return text
+
+
 class Smarts(Part):
     """Whether the SMARTS ``pattern`` is there: 1 for yes if ``want`` is ``present``, 0 for no.
 
@@ -197,13 +208,7 @@ class Smarts(Part):
     @field_validator("pattern")
     @classmethod
     def _smarts(cls, text: str) -> str:
-        if len(text) > MAX_LENGTH:  # before RDKit, which may take long over it
-            raise ValueError(f"longer than {MAX_LENGTH:,} characters")
-        with BlockLogs():
-            pattern = Chem.MolFromSmarts(text)
-        if pattern is None or not pattern.GetNumAtoms():
-            raise ValueError("not valid SMARTS")
-        return text
+        return checked_smarts(text)
 
     def describe(self) -> str:
         """The pattern, and what is wanted of it."""

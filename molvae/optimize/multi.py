@@ -1,0 +1,179 @@
+"""Candidates ranked by several objectives and constraints, with a surrogate for each assay."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from molvae.base.seeds import derive_seed
+from molvae.optimize.acquisition import draw
+from molvae.optimize.config import SearchConfig
+from molvae.optimize.described import Described
+from molvae.optimize.goals import Goals
+from molvae.optimize.improvement import greedy, log_within
+from molvae.optimize.observed import Observed, repeat_variance
+from molvae.optimize.posterior import Posterior
+from molvae.optimize.proposals import Candidates
+from molvae.optimize.records import Reason, Suggestion
+from molvae.optimize.scalarisation import (
+    Scalarisation,
+    hypervolume_scalarisation,
+    weighted_scalarisation,
+)
+from molvae.optimize.standing import Standing
+from molvae.optimize.surrogates import FIT_ROWS, MoleculeGP, fit_hyperparameters
+
+BASELINE = 40
+"""Best molecules so far over which improvement is counted, at most."""
+SAMPLES = 128
+"""Joint samples of the assays; half as many with more than two objectives."""
+FEWEST = 2
+"""Values of an assay from which anything is learnt of it."""
+
+
+@dataclass(frozen=True)
+class Several:
+    """What a step of the search does where molecules are worth more than one number.
+
+    ``standing`` is that of all observations of which the search can learn, at least one.
+    """
+
+    standing: Standing
+    config: SearchConfig
+
+    @property
+    def goals(self) -> Goals:
+        """What the search is after."""
+        return self.standing.goals
+
+    def observed(self) -> Observed:
+        """The observations, by their place among each other."""
+        return self.standing.observed()
+
+    def rank(
+        self,
+        observed: Observed,
+        pending: Sequence[Suggestion],
+        pool: Candidates,
+        size: int,
+        seed: int,
+    ) -> tuple[list[int], list[Reason]]:
+        """The ``size`` candidates of ``pool`` that together add most, and what is expected of each.
+
+        ``observed`` are rows of :meth:`observed`, of which the surrogates learn; those ``pending``
+        are out for testing, with values as unknown as the candidates'.
+        """
+        best = np.argsort(-observed.utility, kind="stable")[:BASELINE]
+        names = [*(observed.smiles[i] for i in best), *(s.smiles for s in pending), *pool.smiles]
+        z = np.concatenate([observed.z[best], *(s.z[None] for s in pending), pool.z])
+        looked = Described.of(names, z)
+        expected = [
+            self._expect(assay, observed, looked, seed) for assay in range(len(self.goals.assays))
+        ]
+        baseline = len(best) + len(pending)
+        return self._choose(expected, len(looked), baseline, size, seed)
+
+    def _expect(
+        self, assay: int, observed: Observed, looked: Described, seed: int
+    ) -> Posterior | None:
+        """What is expected of an assay, in its unit; None where too little is told of it."""
+        place = {o.suggestion.smiles: i for i, o in enumerate(self.standing.observations)}
+        rows = np.array([place[smiles] for smiles in observed.smiles])
+        values, failed = self.standing.values[rows, assay], self.standing.failed[rows, assay]
+        there = ~np.isnan(values)
+        if there.sum() < FEWEST:
+            return None
+        values = np.where(failed, self._worst(assay, values[there]), values)
+        told = np.flatnonzero(there | failed)
+        made = [len(self.standing.observations[i].of(assay).values) for i in rows[told]]
+        measured = replace(
+            observed.rows(told),
+            utility=values[told],
+            counts=np.maximum(made, 1),
+            variance=repeat_variance(self.standing.observations, assay),
+        )
+        chosen = measured.rows(_fit_rows(observed.utility[told]))
+        fitted = fit_hyperparameters(chosen, self.config.surrogate, seed)
+        return MoleculeGP.of(measured, fitted).joint(looked)
+
+    def _worst(self, assay: int, values: np.ndarray) -> float:
+        """The value that stands for a failure: the worst that was measured."""
+        if assay < len(self.goals.objectives):
+            sign = self.goals.signs[assay]
+            return float(sign * (sign * values).min())
+        low, high = self._bounds(assay)
+        return float(values[np.maximum(low - values, values - high).argmax()])
+
+    def _bounds(self, assay: int) -> tuple[float, float]:
+        """The range in which an assay has to be."""
+        name = self.goals.assays[assay]
+        bounds = [(-math.inf, math.inf), *(c.bounds for c in self.goals.measured if c.name == name)]
+        return max(low for low, _ in bounds), min(high for _, high in bounds)
+
+    def _choose(
+        self, expected: Sequence[Posterior | None], n: int, baseline: int, size: int, seed: int
+    ) -> tuple[list[int], list[Reason]]:
+        """The best of ``n`` molecules behind the first ``baseline``, by what is ``expected``."""
+        m = len(self.goals.objectives)
+        scale = self._scalarisation(seed)
+        samples = SAMPLES if m <= 2 else SAMPLES // 2
+        # An objective of which nothing is known tells no candidates apart.
+        utility = (scale.reference + scale.scale).repeat(samples, n, 1)
+        inside = torch.ones(samples, n, dtype=torch.bool)
+        chance = torch.zeros(n, dtype=torch.float64)
+        for assay, joint in enumerate(expected):
+            if joint is None:
+                continue
+            drawn = draw(joint, samples, derive_seed(seed, "batch", assay))
+            if assay < m:
+                utility[..., assay] = self.goals.signs[assay] * drawn
+            low, high = self._bounds(assay)
+            if math.isfinite(low) or math.isfinite(high):
+                inside &= (drawn >= low) & (drawn <= high)
+                chance += log_within(joint, low, high)
+        values = scale.values(utility).float() * inside.unsqueeze(-1)
+        picks, gains = greedy(values, chance, baseline, size)
+        chances = chance.exp().tolist() if self.goals.measured else [math.nan] * n
+        reasons = []
+        for pick, gain in zip(picks, gains, strict=True):
+            first, *others = (_about(joint, baseline + pick) for joint in expected)
+            feasible = chances[baseline + pick]
+            reason = Reason(*first, acquisition=gain * scale.constant, feasible=feasible)
+            reasons.append(replace(reason, others=dict(enumerate(others, start=1))))
+        return picks, reasons
+
+    def _scalarisation(self, seed: int) -> Scalarisation:
+        """How several utilities become worth along directions; 0 is that of the reference point."""
+        standing, kind = self.standing, self.config.scalarisation
+        reference = standing.reference * self.goals.signs
+        complete = standing.utility[standing.complete]
+        width = (complete.max(axis=0) if len(complete) else reference) - reference
+        scale = torch.as_tensor(np.where(width > 0, width, 1.0))
+        if kind is None:
+            return hypervolume_scalarisation(torch.as_tensor(reference), scale)
+        weights = self.config.weights
+        return weighted_scalarisation(
+            kind, torch.as_tensor(reference), scale, weights, derive_seed(seed, "weights")
+        )
+
+
+def _fit_rows(merit: np.ndarray) -> np.ndarray:
+    """The rows, ``FIT_ROWS`` at most, of which hyperparameters are learnt: half of them the best,
+    the others from all the rest alike."""
+    order = np.argsort(-merit, kind="stable")
+    if len(order) <= FIT_ROWS:
+        return np.arange(len(order))
+    best, others = order[: FIT_ROWS // 2], order[FIT_ROWS // 2 :]
+    spaced = np.linspace(0, len(others) - 1, FIT_ROWS - len(best)).round().astype(int)
+    return np.sort(np.concatenate([best, others[spaced]]))
+
+
+def _about(joint: Posterior | None, row: int) -> tuple[float, float]:
+    """The mean and the standard deviation of one molecule, NaN where nothing is expected."""
+    if joint is None:
+        return math.nan, math.nan
+    return float(joint.mean[row]), float(joint.covariance[row, row].clamp_min(0.0).sqrt())

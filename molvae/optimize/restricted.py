@@ -1,0 +1,148 @@
+"""A generator that keeps to molecules that meet what can be said of them without measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from molvae.base.seeds import derive_seed
+from molvae.chem.smiles import canonicalise_many
+from molvae.models.windows import Windows
+from molvae.optimize.feasibility import demands, shortfalls
+from molvae.optimize.goals import Goals
+from molvae.optimize.proposals import (
+    LocalGenerator,
+    MoleculeGenerator,
+    admitted,
+    children,
+    local,
+)
+
+DRAWS = 4
+"""Times that the prior is drawn from to make up for what is turned down."""
+ROUNDS = 8
+"""Rounds of the search for molecules that meet the demands, where the prior has too few."""
+CHILDREN = 128
+"""Latents decoded in a round."""
+PARENTS = 20
+"""Molecules that miss the demands by least, from which a round sets out."""
+LENGTHS = (0.5, 1.0, 2.0)
+"""Longest steps of the rounds in turn, in standard deviations of the prior."""
+ASKED = 256
+"""Samples that are counted to say why there is nothing."""
+
+
+@dataclass(frozen=True)
+class RestrictedGenerator:
+    """``inner`` without the molecules that miss a computed constraint or a restriction.
+
+    They cost no measurement, so none is ever proposed that misses them. Where samples of the prior
+    hardly ever meet them, such as a scaffold, :meth:`sample` searches the latent space for ones
+    that do, from the leads and from the samples that miss them by least. Molecules to begin with
+    are the user's own choice and are not filtered.
+    """
+
+    inner: MoleculeGenerator
+    goals: Goals
+
+    @property
+    def latent_dim(self) -> int:
+        """Length ``d`` of a latent vector."""
+        return self.inner.latent_dim
+
+    @property
+    def fingerprint(self) -> str:
+        """The model's: the demands are a campaign's settings."""
+        return self.inner.fingerprint
+
+    def encode(self, smiles: Sequence[str]) -> np.ndarray:
+        """Latents ``(n, d)`` of any molecules."""
+        return self.inner.encode(smiles)
+
+    def decode(self, z: np.ndarray) -> list[str | None]:
+        """Molecules of ``z (n, d)``, None where they miss a demand."""
+        return self._met(self.inner.decode(z))
+
+    @property
+    def windows(self) -> Windows | None:
+        """The model's, if it has any."""
+        windowed = local(self.inner)
+        return None if windowed is None else windowed.windows
+
+    def symbols(self, smiles: Sequence[str | None]) -> np.ndarray:
+        """How many symbols each molecule has, ``(n,)``."""
+        return self._local().symbols(smiles)
+
+    def rewrite(self, z: np.ndarray, *, seed: int) -> list[str | None]:
+        """Random molecules of ``z (n, d)``, None where they miss a demand."""
+        return self._met(self._local().rewrite(z, seed=seed))
+
+    def admit(self, smiles: Sequence[str | None]) -> list[str | None]:
+        """The molecules, None where they miss a demand, or ``inner`` turns them down."""
+        return self._met(admitted(self.inner, smiles))
+
+    def _local(self) -> LocalGenerator:
+        windowed = local(self.inner)
+        assert windowed is not None
+        return windowed
+
+    def _met(self, smiles: Sequence[str | None]) -> list[str | None]:
+        found = canonicalise_many(smiles)
+        missed = shortfalls(self.goals, found).sum(axis=1)
+        return [text if miss == 0 else None for text, miss in zip(found, missed, strict=True)]
+
+    def sample(self, n: int, *, seed: int) -> list[str]:
+        """At most ``n`` molecules that meet the demands, the prior's own first."""
+        found: dict[str, float] = {}
+        for attempt in range(DRAWS):
+            stream = derive_seed(seed, "draw", attempt)
+            found |= self._missed(self.inner.sample(n, seed=stream))
+            if sum(miss == 0 for miss in found.values()) >= n:
+                break
+        met = [text for text, miss in found.items() if miss == 0]
+        return met[:n] if len(met) >= n else met + self._search(found, n - len(met), seed)
+
+    def _search(self, drawn: dict[str, float], n: int, seed: int) -> list[str]:
+        """``n`` molecules that meet the demands and are not among those ``drawn``, or fewer."""
+        start = drawn | self._missed(self.goals.restriction.leads)
+        texts = sorted(start, key=lambda text: start[text])[: 2 * PARENTS]
+        z = np.asarray(self.inner.encode(texts), float).reshape(-1, self.latent_dim)
+        usable = np.isfinite(z).all(axis=1)
+        z, missed = z[usable], np.array([start[text] for text in texts])[usable]
+        known, met = set(start), [s for s, miss in start.items() if miss == 0 and s not in drawn]
+        for number in range(ROUNDS if len(z) else 0):
+            if len(met) >= n:
+                break
+            best = np.argsort(missed, kind="stable")[:PARENTS]
+            length = LENGTHS[number % len(LENGTHS)]
+            asked, _ = children(z[best], CHILDREN, length, derive_seed(seed, "search", number))
+            made = canonicalise_many(self.inner.decode(asked))
+            first = {text: i for i, text in reversed(list(enumerate(made))) if text is not None}
+            rows = sorted(i for text, i in first.items() if text not in known)
+            texts = [text for i in rows if (text := made[i]) is not None]
+            misses = shortfalls(self.goals, texts).sum(axis=1)
+            met += [text for text, miss in zip(texts, misses, strict=True) if miss == 0]
+            known |= set(texts)
+            z, missed = np.concatenate([z, asked[rows]]), np.concatenate([missed, misses])
+        return met[:n]
+
+    def _missed(self, smiles: Sequence[str]) -> dict[str, float]:
+        """By how much each of the molecules among ``smiles`` misses the demands, in total."""
+        texts = [text for text in canonicalise_many(smiles) if text is not None]
+        missed = shortfalls(self.goals, texts).sum(axis=1)
+        return dict(zip(texts, missed.tolist(), strict=True))
+
+
+def shortage(generator: MoleculeGenerator, goals: Goals, seed: int) -> str | None:
+    """Why there are no molecules that meet the demands of ``goals``, or None where there are."""
+    if not goals.filters or RestrictedGenerator(generator, goals).sample(1, seed=seed):
+        return None
+    samples = generator.sample(ASKED, seed=derive_seed(seed, "shortage"))
+    met = (shortfalls(goals, samples) == 0).sum(axis=0)
+    counts = "; ".join(f"{n} {label}" for n, label in zip(met, demands(goals), strict=True))
+    return (
+        f"none of the molecules generated meets all constraints (of {len(samples)} samples of the "
+        f"model: {counts}); loosen one of them, or start from molecules that meet them"
+    )
