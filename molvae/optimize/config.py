@@ -24,7 +24,8 @@ class Routes(Record):
     :mod:`molvae.optimize.routes` says what they are.
     """
 
-    prior: NonNegativeFloat = 0.1
+    prior: NonNegativeFloat = 0.0
+    gradient: NonNegativeFloat = 0.0
     perturbation: NonNegativeFloat = 1.0
     crossover: NonNegativeFloat = 1.0
     rewriting: NonNegativeFloat = 2.0

@@ -9,19 +9,19 @@ T = TypeVar("T")
 
 
 class Memory:
-    """The last result of a computation whose ``key`` says all that it depends on.
+    """The last result of each kind of computation, whose ``key`` says all that it depends on.
 
     >>> memory = Memory()
-    >>> memory.recall("a", lambda: 1), memory.recall("a", lambda: 2), memory.recall("b", lambda: 3)
-    (1, 1, 3)
+    >>> [memory.recall("sum", key, lambda: value) for key, value in ((1, "a"), (1, "b"), (2, "c"))]
+    ['a', 'a', 'c']
     """
 
     def __init__(self) -> None:
-        self._last: tuple[Hashable, Any] | None = None
+        self._last: dict[Hashable, tuple[Hashable, Any]] = {}
 
-    def recall(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """What ``compute`` gives, or gave when it was last asked with an equal ``key``."""
-        if self._last is None or self._last[0] != key:
-            self._last = (key, compute())
-        found: T = self._last[1]
+    def recall(self, kind: Hashable, key: Hashable, compute: Callable[[], T]) -> T:
+        """What ``compute`` gives, or gave when ``kind`` was last asked with an equal ``key``."""
+        if kind not in self._last or self._last[kind][0] != key:
+            self._last[kind] = (key, compute())
+        found: T = self._last[kind][1]
         return found

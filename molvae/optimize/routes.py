@@ -1,9 +1,10 @@
 """Proposal routes: the ways in which a new molecule comes of the best ones so far.
 
-Through the latent space: a step in it (perturbation), parts of two latents put together
-(crossover), a part of a latent forgotten and written anew by the decoder (rewriting), and the
-prior. And on the graph itself, where a small change stays small: an edit, and a recombination of
-two graphs. Whatever a route proposes becomes a candidate only once the model can encode it.
+Through the latent space: a step in it (perturbation), an ascent of what a surrogate hopes for
+(gradient), parts of two latents put together (crossover), a part of a latent forgotten and written
+anew by the decoder (rewriting), and the prior. And on the graph itself, where a small change stays
+small: an edit, and a recombination of two graphs. Whatever a route proposes becomes a candidate
+only once the model can encode it.
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ class Parents:
         return rng.choice(len(self.smiles), n, p=self.weight / self.weight.sum())
 
 
+Climb = Callable[[np.ndarray], np.ndarray]
+"""From latents ``(n, d)`` to better ones."""
+
+
 def offspring(
     generator: MoleculeGenerator,
     parents: Parents,
@@ -50,19 +55,25 @@ def offspring(
     length: float,
     seen: Set[str],
     seed: int,
+    climb: Climb | None = None,
 ) -> Candidates:
     """New molecules among ``n`` children of ``parents`` (at least one), none of them in ``seen``.
 
-    ``length`` is the longest latent step, in standard deviations of the prior.
+    ``length`` is the longest latent step, in standard deviations of the prior. Without ``climb``,
+    which makes an ascent from each of some latents, there are none by gradient.
     """
     rng = np.random.default_rng(derive_seed(seed, "offspring"))
-    ways = [name for name in routes.names if local(generator) or name != "rewriting"]
+    able = {"rewriting": local(generator) is not None, "gradient": climb is not None}
+    ways = [name for name in routes.names if able.get(name, True)]
     shares = np.array([getattr(routes, name) for name in ways])
     counts = dict(zip(ways, rng.multinomial(n, shares / shares.sum()).tolist(), strict=True))
     latents = [_LATENT[name](generator, parents, counts[name], length, rng) for name in _LATENT]
+    origin = [name for name in _LATENT for _ in range(counts[name])]
+    if climb is not None and counts["gradient"]:
+        latents.append(climb(parents.z[parents.draw(counts["gradient"], rng)]))
+        origin += ["gradient"] * counts["gradient"]
     asked = np.concatenate(latents)
     smiles = generator.decode(asked) if len(asked) else []
-    origin = [name for name in _LATENT for _ in range(counts[name])]
     for name in [name for name in _MOLECULES if counts.get(name)]:
         made = _MOLECULES[name](generator, parents, counts[name], rng, derive_seed(seed, name))
         smiles += admitted(generator, made) if name in _OF_GRAPHS else made

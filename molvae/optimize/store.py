@@ -60,6 +60,8 @@ class Store:
             ConfigError: it was started with other settings.
         """
         self._file = Database(path, settings, create=create, resume=resume, partial=partial)
+        # Nobody else writes to the file while it is open: what was read holds until we write.
+        self._observations: list[Observation] | None = None
 
     @property
     def path(self) -> str:
@@ -78,6 +80,7 @@ class Store:
 
     def tell(self, outcomes: Sequence[tuple[str, Outcome]], assay: int = 0) -> None:
         """Write the outcomes of pending suggestions, named by their SMILES, all or none."""
+        self._observations = None
         with self._file.errors(), self._file.transaction():
             for smiles, outcome in outcomes:
                 self._tell(smiles, assay, outcome, "0")
@@ -90,6 +93,7 @@ class Store:
 
         All or none of them.
         """
+        self._observations = None
         repeat = "(SELECT count(*) FROM outcomes WHERE suggestion = id AND assay = ?2)"
         with self._file.errors(), self._file.transaction():
             self._suggest(suggestions)
@@ -140,6 +144,11 @@ class Store:
 
     def observations(self) -> list[Observation]:
         """Every molecule evaluated so far, failures included, in the order of suggestion."""
+        if self._observations is None:
+            self._observations = self._read_observations()
+        return list(self._observations)
+
+    def _read_observations(self) -> list[Observation]:
         with self._file.errors():
             rows = self._file.connection.execute(
                 f"SELECT {_COLUMNS}, assay, value, failure "

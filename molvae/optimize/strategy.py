@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from molvae.base.seeds import derive_seed
 from molvae.optimize import proposals
 from molvae.optimize.acquisition import choose, expected_improvements
+from molvae.optimize.ascent import ascents
 from molvae.optimize.config import SearchConfig
 from molvae.optimize.described import Described
 from molvae.optimize.memory import Memory
 from molvae.optimize.multi import Several
 from molvae.optimize.observed import Observed
+from molvae.optimize.parts import Part
 from molvae.optimize.proposals import Candidates, MoleculeGenerator
-from molvae.optimize.routes import Parents, offspring
+from molvae.optimize.routes import Climb, Parents, offspring
 from molvae.optimize.store import Observation, Reason, Suggestion
 from molvae.optimize.surrogates import FIT_ROWS, MoleculeGP, fit_hyperparameters
 from molvae.optimize.trust_region import TrustRegion
@@ -38,7 +41,7 @@ MEMORY = 1200
 """Observations the surrogate sees at most: two thirds the best, the others at random."""
 LEARNABLE = 5
 """Observations before a surrogate is of any use."""
-REFIT = 1.15
+REFIT = 1.3
 """Hyperparameters are fitted anew when there are so many times as many observations."""
 SHORTLIST = 300
 """Candidates among which a batch is chosen jointly, at least three times the batch."""
@@ -94,6 +97,7 @@ def next_batch(
     size = config.batch_size if size is None else size
     step = 1 + max(s.step for s in (*pending, *(o.suggestion for o in observations)))
     seed = derive_seed(config.seed, "step", step)
+    memory = memory or Memory()
     seen = {o.suggestion.smiles for o in observations} | {s.smiles for s in pending}
     sign = 1.0 if direction == "maximize" else -1.0
     usable = [o for o in observations if o.suggestion.usable]
@@ -105,8 +109,12 @@ def next_batch(
     parents = _parents(observed, failed, region)
     surrogate = None
     if len(failed) >= LEARNABLE and not failed.all():
-        surrogate = _learn(observed, config, seed, memory or Memory())
-    pool = _pool(generator, parents, surrogate, region, seen, config, size, seed)
+        surrogate = _learn(observed, config.surrogate, config.seed, seed, memory)
+    climb = None
+    if surrogate is not None and config.routes.gradient:
+        landscape = _learn(observed, ("latent",), config.seed, seed, memory)
+        climb = partial(ascents, landscape, length=region.length)
+    pool = _pool(generator, parents, surrogate, climb, region, seen, config, size, seed)
     if surrogate is None or not len(pool):
         return _suggestions(pool, range(min(size, len(pool))), step)
     if several is not None:
@@ -141,17 +149,19 @@ def _by_rank(n: int) -> np.ndarray:
     return weight / weight.sum()
 
 
-def _learn(observed: Observed, config: SearchConfig, seed: int, memory: Memory) -> MoleculeGP:
-    """The surrogate, conditioned on what is worth remembering.
+def _learn(
+    observed: Observed, parts: tuple[Part, ...], fit_seed: int, seed: int, memory: Memory
+) -> MoleculeGP:
+    """A surrogate that sees ``parts`` of molecules, conditioned on what is worth remembering.
 
     Its hyperparameters come from the first observations alone, as many as there were when they
     were fitted last, so that they follow from the observations and not from when one asks.
     """
     first = observed.rows(np.arange(_refitted(len(observed.utility))))
-    key = (config.surrogate, first.smiles, first.utility.tobytes())
-    rows = _best_and_random(first.utility, FIT_ROWS, 1 / 2, config.seed)
+    key = (first.smiles, first.utility.tobytes())
+    rows = _best_and_random(first.utility, FIT_ROWS, 1 / 2, fit_seed)
     hyperparameters = memory.recall(
-        key, lambda: fit_hyperparameters(first.rows(rows), config.surrogate, config.seed)
+        parts, key, lambda: fit_hyperparameters(first.rows(rows), parts, fit_seed)
     )
     return MoleculeGP.of(_remembered(observed, seed), hyperparameters)
 
@@ -165,7 +175,7 @@ def _refitted(n: int) -> int:
     """The number of observations at the last fit of hyperparameters, of ``n``.
 
     >>> [_refitted(n) for n in (4, 5, 30, 31, 1000)]
-    [4, 5, 30, 30, 960]
+    [4, 5, 29, 29, 839]
     """
     size = at = min(n, LEARNABLE)
     while at <= n:
@@ -187,6 +197,7 @@ def _pool(
     generator: MoleculeGenerator,
     parents: Parents | None,
     surrogate: MoleculeGP | None,
+    climb: Climb | None,
     region: TrustRegion,
     seen: Set[str],
     config: SearchConfig,
@@ -205,7 +216,9 @@ def _pool(
         length = region.length * 2 ** max(0, attempt + 1 - rounds)
         known = seen if pool is None else seen | set(pool.smiles)
         seed_of = derive_seed(seed, "round", attempt)
-        found = offspring(generator, bred, n // rounds, config.routes, length, known, seed_of)
+        found = offspring(
+            generator, bred, n // rounds, config.routes, length, known, seed_of, climb
+        )
         pool = found if pool is None else Candidates.join([pool, found])
         if attempt + 1 >= rounds and len(pool) >= max(4 * config.batch_size, size):
             break

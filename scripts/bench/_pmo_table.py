@@ -1,0 +1,97 @@
+"""The page that ``pmo.py table`` writes."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from _pmo_variants import VARIANTS
+
+from molvae.base.files import atomic_file
+from molvae.oracles.tasks import TASKS
+
+PUBLISHED = json.loads((Path(__file__).parent / "pmo_published.json").read_text())
+OURS = "molvae"
+
+
+def write_tables(runs: Sequence[dict[str, Any]], path: Path | None) -> None:
+    """Every budget's table and the ablations, in Markdown."""
+    by_kind: dict[tuple[int, str], dict[str, list[dict[str, Any]]]] = {}
+    for run in runs:
+        kind = by_kind.setdefault((run["calls"], run["variant"]), defaultdict(list))
+        kind[run["task"]].append(run)
+    parts = []
+    if (10_000, OURS) in by_kind:
+        parts.append(main_table(by_kind[10_000, OURS]))
+    for calls in sorted({calls for calls, _ in by_kind}):
+        kinds = {name: by_kind[calls, name] for name in VARIANTS if (calls, name) in by_kind}
+        if len(kinds) > 1:
+            parts.append(comparison(calls, kinds))
+    text = "\n\n".join(parts) + "\n"
+    if path is None:
+        sys.stdout.write(text)
+        return
+    with atomic_file(path) as file:
+        file.write(text)
+
+
+def main_table(ours: dict[str, list[dict[str, Any]]]) -> str:
+    """Area under the curve of each task beside what is published."""
+    tasks = [name for name in TASKS if name in ours]
+    head = ["task", *PUBLISHED, "molvae", "minutes", "molecules", "good"]
+    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
+    sums = dict.fromkeys(PUBLISHED, 0.0)
+    total = 0.0
+    for name in tasks:
+        published = {method: row["values"][name] for method, row in PUBLISHED.items()}
+        for method, value in published.items():
+            sums[method] += value
+        runs = ours[name]
+        areas = [run["auc"] for run in runs]
+        mean = statistics.mean(areas)
+        total += mean
+        best = max(published.values())
+        spread = f" ± {statistics.stdev(areas):.3f}" if len(areas) > 1 else ""
+        text = f"{mean:.3f}{spread}"
+        rows.append(
+            [
+                name,
+                *(f"**{v:.3f}**" if v == best > mean else f"{v:.3f}" for v in published.values()),
+                f"**{text}**" if mean >= best else text,
+                f"{statistics.mean(run['seconds'] for run in runs) / 60:.1f}",
+                f"{statistics.mean(run['evaluated'] for run in runs):,.0f}",
+                f"{statistics.mean(run['good'] for run in runs):.2f}",
+            ]
+        )
+    rows.append(
+        ["**sum**", *(f"{value:.2f}" for value in sums.values()), f"**{total:.2f}**", "", "", ""]
+    )
+    seeds = sorted({run["seed"] for runs in ours.values() for run in runs})
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    title = f"## {len(tasks)} tasks, 10,000 calls, seeds {', '.join(map(str, seeds))}"
+    return "\n".join([title, "", *lines])
+
+
+def comparison(calls: int, kinds: dict[str, dict[str, list[dict[str, Any]]]]) -> str:
+    """Variants side by side, on the tasks and seeds that all of them have."""
+    shared = set.intersection(
+        *({(t, run["seed"]) for t, runs in kind.items() for run in runs} for kind in kinds.values())
+    )
+    tasks = sorted({name for name, _ in shared})
+    head = ["variant", *tasks, "sum"]
+    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
+    for name, kind in kinds.items():
+        means = [
+            statistics.mean(run["auc"] for run in kind[t] if (t, run["seed"]) in shared)
+            for t in tasks
+        ]
+        label = f"{name}: {VARIANTS[name].about}"
+        rows.append([label, *(f"{mean:.3f}" for mean in means), f"{sum(means):.3f}"])
+    seeds = sorted({seed for _, seed in shared})
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([f"## {calls:,} calls, seeds {', '.join(map(str, seeds))}", "", *lines])
