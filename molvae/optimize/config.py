@@ -55,6 +55,7 @@ class SearchConfig(Record):
         rounds: generations in which they are bred: the children of the first are parents of the
             next where the surrogate expects much of them.
         routes: where the candidates come from.
+        refresh: evaluations after which the decoder learns the best molecules; 0 for never.
         surrogate: what of a molecule the surrogate sees.
         acquisition: how a batch is chosen among the candidates.
         seed: of everything random.
@@ -70,6 +71,7 @@ class SearchConfig(Record):
     candidates: int = Field(default=512, ge=16)
     rounds: PositiveInt = 2
     routes: Routes = Routes()
+    refresh: NonNegativeInt = 0
     surrogate: tuple[Part, ...] = PARTS
     acquisition: Literal["thompson", "logei", "ucb"] = "thompson"
     seed: int = 0

@@ -23,6 +23,7 @@ from molvae.optimize.multi import Several
 from molvae.optimize.observed import Observed
 from molvae.optimize.parts import Part
 from molvae.optimize.proposals import Candidates, MoleculeGenerator
+from molvae.optimize.renewal import renewed
 from molvae.optimize.routes import Climb, Parents, offspring
 from molvae.optimize.store import Observation, Reason, Suggestion
 from molvae.optimize.surrogates import FIT_ROWS, MoleculeGP, fit_hyperparameters
@@ -114,6 +115,8 @@ def next_batch(
     if surrogate is not None and config.routes.gradient:
         landscape = _learn(observed, ("latent",), config.seed, seed, memory)
         climb = partial(ascents, landscape, length=region.length)
+    if config.refresh:
+        generator = renewed(generator, observed, config.refresh, config.seed, memory)
     pool = _pool(generator, parents, surrogate, climb, region, seen, config, size, seed)
     if surrogate is None or not len(pool):
         return _suggestions(pool, range(min(size, len(pool))), step)

@@ -66,6 +66,8 @@ VARIANTS: dict[str, Variant] = {
     "logei": Variant("batches by expected improvement", {"acquisition": "logei"}),
     "ucb": Variant("batches by upper confidence bound", {"acquisition": "ucb"}),
     "one-round": Variant("one generation between evaluations", {"rounds": 1}),
+    "gradient": Variant("and ascents of the surrogate by gradient", {"routes": {"gradient": 1.0}}),
+    "refresh": Variant("and a decoder refreshed every 500 evaluations", {"refresh": 500}),
     "random": Variant("random molecules of a library", library="random"),
     "library-gp": Variant(
         f"a fingerprint GP over {LIBRARY:,} molecules of a library", library="gp"
