@@ -49,6 +49,8 @@ class SearchConfig(Record):
 
     Attributes:
         batch_size: molecules evaluated in each step.
+        growth: as the search goes on, a step of :func:`~molvae.optimize.run.optimize` grows to this
+            share of the molecules evaluated, and to five batches at most.
         initial: molecules sampled from the prior before anything is learnt; None means three
             batches (a third of the budget at most), and none where start molecules are given.
         candidates: molecules proposed in each step, of which a batch is evaluated.
@@ -67,6 +69,7 @@ class SearchConfig(Record):
     """
 
     batch_size: PositiveInt = 10
+    growth: NonNegativeFloat = 0.0
     initial: NonNegativeInt | None = None
     candidates: int = Field(default=512, ge=16)
     rounds: PositiveInt = 2
@@ -84,6 +87,14 @@ class SearchConfig(Record):
         if self.weights is not None and self.scalarisation is None:
             raise ValueError("weights are for a scalarisation; hypervolume has none")
         return self
+
+    def batch_after(self, evaluated: int) -> int:
+        """Molecules in a step of :func:`~molvae.optimize.run.optimize` after so many.
+
+        >>> [SearchConfig(batch_size=20, growth=0.04).batch_after(n) for n in (0, 1000, 9000)]
+        [20, 40, 100]
+        """
+        return min(max(self.batch_size, int(self.growth * evaluated)), 5 * self.batch_size)
 
     def check(self, objectives: int) -> None:
         """Refuse weights of another number than there are ``objectives``."""

@@ -149,7 +149,7 @@ def _propose(
         initial = config.initial
     elif not observations and not start:
         initial = max(1, min(INITIAL_BATCHES * config.batch_size, budget // 3))
-    size = config.batch_size if observations else len(start) + initial
+    size = config.batch_after(len(observations)) if observations else len(start) + initial
     size = min(size, budget - len(observations))
     # Nobody asks why while it runs: what is nearest costs more the more is known.
     found = campaign.propose(size, initial=initial, neighbours=False)

@@ -33,7 +33,7 @@ class Variant:
 
     def search(self, calls: int) -> dict[str, Any]:
         """The settings of the search for a budget of so many calls."""
-        large = {"batch_size": 100, "candidates": 800, "initial": 200}
+        large = {"batch_size": 40, "growth": 0.03, "candidates": 600, "initial": 200}
         small = {"batch_size": 10, "candidates": 600, "initial": 50}
         return {**(large if calls > 1000 else small), **self.changes}
 
