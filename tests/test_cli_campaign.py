@@ -421,3 +421,10 @@ def test_a_campaign_near_a_lead_proposes_only_what_is_like_it(folder: Path) -> N
     alike = similarity(prints[0], prints[1:])
     assert len(alike) == 4
     assert ((alike >= 0.3) & (alike <= 0.9)).all()
+
+
+def test_a_table_for_people_shows_smiles_as_they_are(folder: Path) -> None:
+    begin()
+    Path("a.csv").write_text("smiles,pIC50\nc1ccc2[nH]ccc2c1,9\n")
+    works("tell", "c.sqlite", "a.csv")
+    assert "c1ccc2[nH]ccc2c1" in works("status", "c.sqlite").stdout
