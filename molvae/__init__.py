@@ -23,6 +23,7 @@ _HOMES = {
     "assess": "molvae.metrics.health",
     "optimize": "molvae.optimize.run",
     "Campaign": "molvae.optimize.campaign",
+    "Goals": "molvae.optimize.goals",
     "MolVAE": "molvae.estimator",
     "MolvaeError": "molvae.base.errors",
 }
@@ -31,6 +32,7 @@ __all__ = [
     "Campaign",
     "Corpus",
     "Generator",
+    "Goals",
     "MolVAE",
     "MolvaeError",
     "Tokenizer",
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from molvae.generator import Generator, load
     from molvae.metrics.health import assess
     from molvae.optimize.campaign import Campaign
+    from molvae.optimize.goals import Goals
     from molvae.optimize.run import optimize
     from molvae.training.config import TrainConfig
     from molvae.training.export import export_model

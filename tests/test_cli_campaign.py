@@ -12,6 +12,8 @@ from typer.testing import CliRunner, Result
 
 import molvae.generator
 from molvae.base.errors import ConfigError, FileError, InputError, ModelError, MolvaeError
+from molvae.chem.similarity import fingerprints, similarity
+from molvae.chem.smiles import parse_many
 from molvae.cli import campaign as command
 from molvae.cli.app import app
 from molvae.optimize.campaign import Campaign
@@ -252,6 +254,13 @@ def test_text_cells_are_no_formulae_and_smiles_are_left_alone(folder: Path) -> N
         (["new", "c.sqlite", "-m", "m", "--assay", "a", "--direction", "maximize"], FileError,
          "exists already"),
         (["new", "d.sqlite", "-m", "m", "--assay", "a"], ConfigError, "'direction' is missing"),
+        (["new", "d.sqlite", "-m", "m"], ConfigError, "there is no objective; give maximize or"),
+        (["new", "d.sqlite", "-m", "m", "--assay", "a", "--direction", "maximize", "--minimize",
+          "b"], ConfigError, "not both"),
+        (["new", "d.sqlite", "-m", "m", "--maximize", "a", "--constraint", "b < 3"], ConfigError,
+         "unknown property 'b'"),
+        (["new", "d.sqlite", "-m", "m", "--maximize", "a", "--measured", "b = 3"], ConfigError,
+         "no measurement is just that"),
         (["new", "d.sqlite", "-m", "m", "--assay", "id", "--direction", "minimize"], ConfigError,
          "has that column already"),
         (["new", "d.sqlite", "-m", "m", "--assay", "a", "--direction", "up"], ConfigError,
@@ -331,3 +340,91 @@ def test_the_best_beads_are_in_the_best_list_of_the_status(folder: Path) -> None
     works("tell", "c.sqlite", "a.csv")
     lines = works("status", "c.sqlite").stdout.splitlines()
     assert [line.split()[-1] for line in lines[-2:]] == [best, KNOWN[0]]
+
+
+def test_a_laboratory_with_two_assays_a_constraint_and_a_counter_assay(folder: Path) -> None:
+    said = works("new", "c.sqlite", "-m", "model", "--maximize", "pIC50", "--minimize", "clearance",
+                 "--measured", "herg < 5", "--constraint", "SA < 6", *SMALL).stderr  # fmt: skip
+    assert "to maximize pIC50, minimize clearance, with sa < 6, herg < 5; now tell" in said
+    lines = [f"{s},{5 + s.count('N')},{s.count('O')},{s.count('F')}" for s in KNOWN]
+    Path("known.csv").write_text("\n".join(["smiles,pIC50,clearance,hERG", *lines]) + "\n")
+    assert "24 values and 0 failures recorded" in works("tell", "c.sqlite", "known.csv").stderr
+    works("ask", "c.sqlite", "-n", "4", "-o", "batch.csv")
+    batch = rows("batch.csv")
+    assert list(batch[0])[2:9] == [
+        "predicted pIC50",
+        "uncertainty pIC50",
+        "predicted clearance",
+        "uncertainty clearance",
+        "predicted herg",
+        "uncertainty herg",
+        "feasibility",
+    ]
+    assert list(batch[0])[-3:] == ["pIC50", "clearance", "herg"]
+    for number, row in enumerate(batch):
+        row |= {"pIC50": str(6 + number), "clearance": "", "herg": "failed" if number else "9"}
+    with open("batch.csv", "w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(batch[0]))
+        writer.writeheader()
+        writer.writerows(batch)
+    said = works("tell", "c.sqlite", "batch.csv").stderr
+    assert "5 values and 3 failures recorded; 4 not measured yet" in said
+    assert "'pIC50' or 'clearance' or 'herg' that were not told" not in said
+    found = status()
+    assert (found["partial"], found["tested"], found["feasible"]) == (4, 12, 8)
+    late = "\n".join(f"{row['smiles']},2" for row in batch)
+    Path("late.csv").write_text(f"smiles,clearance\n{late}\n")
+    said = works("tell", "c.sqlite", "late.csv").stderr
+    assert "late.csv has no column pIC50 and no column herg" in said
+    assert "4 values and 0" in said
+    found = status()
+    assert (found["partial"], found["measurements"], found["feasible"]) == (0, 33, 8)
+    assert found["hypervolume"] > 0  # type: ignore[operator]
+    assert set(found["pareto"][0][1]) == {"pIC50", "clearance", "herg"}  # type: ignore[index]
+    said = works("status", "c.sqlite").stdout
+    assert "molecules of the Pareto set" in said
+    works("export", "c.sqlite", "-o", "all.csv")
+    table = rows("all.csv")
+    assert {"measurements clearance", "failure herg", "spread pIC50", "pareto"} <= set(table[0])
+    assert [row["feasible"] for row in table] == ["yes"] * 8 + ["no"] * 4
+    works("ask", "c.sqlite", "-o", "next.csv")
+    works("report", "c.sqlite", "-o", "page.html")
+    page = Path("page.html").read_text()
+    for text in ("The Pareto front", "67% of the molecules with a value are feasible",
+                 "predicted clearance", "The same of clearance", "probably feasible"):  # fmt: skip
+        assert text in page
+    assert "may be any of pIC50, clearance, herg" in str(
+        fails("tell", "c.sqlite", "late.csv", "--column", "clearance")
+    )
+    Path("none.csv").write_text("smiles,logD\nCCO,1\n")
+    assert 'no column "pIC50"' in str(fails("tell", "c.sqlite", "none.csv"))
+
+
+def test_start_molecules_that_cannot_be_used_are_named_and_all_of_them_refused(
+    folder: Path,
+) -> None:
+    Path("start.smi").write_text(f"{KNOWN[3]}\nc1ccccc1\nC1CC\n")
+    said = works("new", "c.sqlite", "-m", "model", "--maximize", "a", "--start", "start.smi").stderr
+    assert "start molecule c1ccccc1 is left out: the model cannot encode it" in said
+    assert "ring 1 is not closed" in said
+    Path("start.smi").write_text("c1ccccc1\n")
+    error = fails("new", "d.sqlite", "-m", "model", "--maximize", "a", "--start", "start.smi")
+    assert "the model can encode none of the start molecules" in str(error)
+    assert not Path("d.sqlite").exists()
+
+
+def test_a_campaign_near_a_lead_proposes_only_what_is_like_it(folder: Path) -> None:
+    lead = molecules()[(4, 0, 3, 1, 4)]
+    begin("--similar-to", lead, "--similarity", "0.3", "0.9", "--keep-smarts", "C(F)N")
+    works("ask", "c.sqlite", "-o", "batch.csv")
+    prints = fingerprints(parse_many([lead, *(row["smiles"] for row in rows("batch.csv"))]))
+    alike = similarity(prints[0], prints[1:])
+    assert len(alike) == 4
+    assert ((alike >= 0.3) & (alike <= 0.9)).all()
+
+
+def test_a_table_for_people_shows_smiles_as_they_are(folder: Path) -> None:
+    begin()
+    Path("a.csv").write_text("smiles,pIC50\nc1ccc2[nH]ccc2c1,9\n")
+    works("tell", "c.sqlite", "a.csv")
+    assert "c1ccc2[nH]ccc2c1" in works("status", "c.sqlite").stdout

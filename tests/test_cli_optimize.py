@@ -13,7 +13,7 @@ from beads import BeadGenerator, levels, molecules
 from typer.testing import CliRunner, Result
 
 import molvae.generator
-from molvae.base.errors import ConfigError, FileError, MolvaeError, OracleError
+from molvae.base.errors import ConfigError, FileError, InputError, MolvaeError, OracleError
 from molvae.cli.app import app
 
 ASSAY = """
@@ -180,7 +180,18 @@ def test_the_page_shows_how_the_model_was_trained(
     ("arguments", "error", "message"),
     [
         ([], ConfigError, "exactly one of maximize, minimize, task and objective"),
-        (["--maximize", "qed", "--minimize", "sa"], ConfigError, "exactly one of"),
+        (["--maximize", "qed", "--task", "qed"], ConfigError, "exactly one of"),
+        (["--maximize", "qed", "--minimize", "qed"], ConfigError, "named twice"),
+        (
+            ["--maximize", "qed", "--minimize", "sa", "--target", "1"],
+            ConfigError,
+            "single property",
+        ),
+        (["--maximize", "qed", "--constraint", "slogp < 3"], ConfigError, "did you mean 'logp'"),
+        (["--maximize", "qed", "--constraint", "3 < logp < 1"], ConfigError, "no value meets"),
+        (["--maximize", "qed", "--keep-scaffold", "CCO"], ConfigError, "it has no ring"),
+        (["--maximize", "qed", "--similarity", "0.4", "0.8"], ConfigError, "needs the lead"),
+        (["--maximize", "qed", "--weight", "2"], ConfigError, "weights are for a scalarisation"),
         (["--objective", "bead_assay:nitrogens"], ConfigError, "say which way is better"),
         (["--maximize", "qed", "--direction", "minimize"], ConfigError, "go together"),
         ([*OWN, "--target", "3"], ConfigError, "target and width are for properties"),
@@ -285,3 +296,40 @@ def test_a_time_limit_is_kept_by_a_worker(folder: Path) -> None:
     result = works(*own, *few, "--timeout", "1", "--json", "-q")
     failures = [m["failure"] for m in json.loads(result.stdout)["molecules"]]
     assert sorted(failures) == ["", "took over 1 s"]
+
+
+def test_several_properties_with_constraints_give_a_pareto_set(folder: Path) -> None:
+    run = ("--minimize", "logp", "--maximize", "hba", "--minimize", "sa", *SMALL)
+    kept = ("--constraint", "SA < 4 and mw <= 260", "--keep-smarts", "N")
+    result = works(*run, *kept, "-o", "out.csv", "--report", "page.html")
+    assert (
+        "to maximise hba and minimise logp and minimise sa, with sa < 4, mw <= 260, hold the "
+        in (result.stderr)
+    )
+    assert "molecules of the Pareto set, hypervolume" in result.stderr
+    table = rows(folder / "out.csv")
+    assert len(table) == 15
+    assert {"hba", "logp", "sa", "pareto", "feasible"} <= set(table[0])
+    assert "value" not in table[0]
+    assert all(float(row["sa"]) < 4 and float(row["mw"]) <= 260 for row in table)
+    assert all("N" in row["smiles"] for row in table)
+    assert [row["pareto"] for row in table] == sorted((r["pareto"] for r in table), reverse=True)
+    page = (folder / "page.html").read_text()
+    assert "The Pareto front" in page
+    assert "100% of the molecules with a value are feasible" in page
+    told = json.loads(works(*run, *kept, "--json").stdout)
+    assert len(told["pareto"]) == sum(row["pareto"] == "yes" for row in table)
+    assert told["hypervolume"] == told["curve"][-1]
+
+
+def test_a_toml_file_may_list_several_objectives_or_name_one(folder: Path) -> None:
+    (folder / "run.toml").write_text(
+        'maximize = ["hba", "fsp3"]\nminimize = "logp"\nconstraint = "no alerts or so"\n'
+    )
+    assert "constraint 'no alerts or so'" in str(fails("--config", "run.toml"))
+
+
+def test_constraints_that_nothing_meets_are_one_sentence(folder: Path) -> None:
+    found = fails("--maximize", "qed", *SMALL, "--constraint", "mw < 9 and rings = 0")
+    assert isinstance(found, InputError)
+    assert "0 meet mw < 9; 256 meet rings = 0); loosen one of them" in str(found)

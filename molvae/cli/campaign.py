@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from molvae.cli.campaign_words import SHOWN, say_told, status_lines
+from molvae.cli.campaign_words import best_rows, say_told, status_lines
 from molvae.cli.common import (
     AsJson,
     Assignments,
@@ -24,7 +24,17 @@ from molvae.cli.common import (
     say,
     settings,
 )
-from molvae.cli.flags import Sane, SmilesColumn
+from molvae.cli.flags import (
+    Constraint,
+    KeepScaffold,
+    KeepSmarts,
+    Sane,
+    Scalarisation,
+    SimilarityRange,
+    SimilarTo,
+    SmilesColumn,
+    Weights,
+)
 
 if TYPE_CHECKING:
     from molvae.optimize.campaign import Campaign
@@ -57,6 +67,28 @@ def new(
     direction: Annotated[
         str | None, typer.Option(metavar="maximize|minimize", help="Which way is better.")
     ] = None,
+    maximize: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="An assay to maximise, in place of --assay; repeat it."),
+    ] = None,
+    minimize: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="An assay to minimise; several are weighed together."),
+    ] = None,
+    constraint: Constraint = None,
+    measured: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="What must hold of an assay that is no objective: 'solubility >= 50'.",
+        ),
+    ] = None,
+    keep_scaffold: KeepScaffold = None,
+    keep_smarts: KeepSmarts = None,
+    similar_to: SimilarTo = None,
+    similarity: SimilarityRange = None,
+    scalarisation: Scalarisation = None,
+    weight: Weights = None,
     start: Annotated[
         str | None, typer.Option(metavar="FILE", help="Molecules to test first, such as a series.")
     ] = None,
@@ -93,6 +125,16 @@ def new(
         model=model,
         assay=assay,
         direction=direction,
+        maximize=maximize or None,
+        minimize=minimize or None,
+        constraint=constraint or None,
+        measured=measured or None,
+        keep_scaffold=keep_scaffold,
+        keep_smarts=keep_smarts,
+        similar_to=similar_to,
+        similarity=similarity,
+        scalarisation=scalarisation,
+        weights=weight or None,
         start=start,
         smiles_column=smiles_column,
         batch_size=batch_size,
@@ -111,14 +153,15 @@ def new(
     begun = Campaign.new(
         campaign,
         _generator(place, chosen.sane, chosen.device),
-        assay=chosen.assay,
-        direction=chosen.direction,
+        goals=chosen.goals(),
         config=chosen.search(),
         start=first,
         notes={"model": place, "sane": chosen.sane},
     )
-    begun.close()
-    say(f"{campaign}: to {chosen.direction} {chosen.assay}; now tell or ask", quiet)
+    with begun:
+        for text, reason in begun.left_out():
+            say(f"start molecule {text} is left out: {reason}", quiet)
+        say(f"{campaign}: to {begun.goals}; now tell or ask", quiet)
 
 
 @app.command()
@@ -137,7 +180,8 @@ def ask(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Ask for the molecules to test next: a table with the reason for each, and an empty column.
+    """Ask for the molecules to test next: a table with the reason for each, and an empty column
+    for each assay.
 
     Fill in that column and `tell` the table: a number; nothing where it is not measured yet;
     'failed', with the reason if you like, for what could not be made or measured.
@@ -193,6 +237,10 @@ def tell(
     with _open(campaign, model, device) as opened:
         results = read_results(table, opened.assays, column=column, smiles_column=smiles_column)
         told = opened.tell(results, skip_known=not repeats)
+        there = {measurement.assay for measurement in results}
+        missing = [assay for assay in opened.assays if assay not in there]
+    if missing:
+        say(f"{table} has no column {' and no column '.join(missing)}", quiet)
     say_told(told, quiet)
 
 
@@ -205,18 +253,14 @@ def status(campaign: CampaignFile, as_json: AsJson = False, verbose: Verbose = F
 
     with Campaign.open(campaign) as opened:
         found = opened.status()
-        best = opened.best(SHOWN)
+        rows = best_rows(opened)
     if as_json:
         print_json(asdict(found))
         return
     print_table([{"campaign": key, "": value} for key, value in status_lines(found).items()])
-    if best:
+    if rows:
         print()
-        rows = [
-            {found.assay: o.outcome.value, "n": len(o.values), "smiles": o.suggestion.smiles}
-            for o in best
-        ]
-        print_table(rows, f"the best, to {found.direction}")
+        print_table(rows, f"the best, to {found.goals}")
 
 
 @app.command()
@@ -243,7 +287,7 @@ def report(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write one page: progress, molecules drawn, predicted against measured, a latent map."""
+    """Write one page: progress, Pareto front, molecules, predicted against measured, latent map."""
     from molvae.base.files import require_file
     from molvae.optimize.campaign import Campaign
     from molvae.report.campaign import campaign_page
@@ -296,6 +340,6 @@ def _keep_untold(campaign: Campaign, place: str) -> None:
         kept = False
     if not kept:
         raise FileError(
-            f"{place} has values in column {campaign.assay!r} that were not told; tell them, or "
-            "choose another name"
+            f"{place} has values in column {' or '.join(map(repr, campaign.assays))} that were not "
+            "told; tell them, or choose another name"
         )

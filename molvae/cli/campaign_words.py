@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from molvae.cli.common import say
 
 if TYPE_CHECKING:
-    from molvae.optimize.campaign import Told
+    from molvae.optimize.campaign import Campaign, Told
     from molvae.optimize.status import Status
 
 SHOWN = 10
@@ -30,9 +30,12 @@ def say_told(told: Told, quiet: bool) -> None:
 
 def status_lines(found: Status) -> dict[str, object]:
     """A campaign's status by what people call it."""
-    return {
+    lines: dict[str, object] = {
         "assay": f"{found.assay}, to {found.direction}",
+        "goals": found.goals,
         "molecules tested": found.tested,
+        "of them with some assays only": found.partial,
+        "of them feasible": found.feasible,
         "measurements": found.measurements,
         "without a value": found.failed,
         "out for testing": found.pending,
@@ -40,3 +43,25 @@ def status_lines(found: Status) -> dict[str, object]:
         "batches of the search": found.batches,
         "standard deviation of a measurement": found.repeat_sd,
     }
+    if found.pareto or found.reference:
+        lines |= {
+            "molecules of the Pareto set": len(found.pareto),
+            "hypervolume": found.hypervolume,
+            "above the reference point": ", ".join(f"{value:.4g}" for value in found.reference),
+        }
+    return lines
+
+
+def best_rows(campaign: Campaign) -> list[dict[str, object]]:
+    """The best molecules of a campaign, a row each: their values, and what speaks for them."""
+    best = campaign.best(SHOWN)
+    marks = campaign.standing().marks(best)
+    return [
+        {
+            **{assay: o.of(i).outcome.value for i, assay in enumerate(campaign.assays)},
+            **{name: column[place] for name, column in marks.items()},
+            "n": sum(len(o.of(i).values) for i in range(len(campaign.assays))),
+            "smiles": o.suggestion.smiles,
+        }
+        for place, o in enumerate(best)
+    ]

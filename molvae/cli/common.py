@@ -117,7 +117,9 @@ def print_table(
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     with file_errors("standard error" if stderr else "standard output", "write"):
-        Console(file=stream, width=None if stream.isatty() else 160).print(table)
+        # No markup: rich would take the [nH] of a SMILES for one, and leave it out.
+        width = None if stream.isatty() else 160
+        Console(file=stream, width=width, markup=False, emoji=False).print(table)
         stream.flush()
 
 

@@ -53,6 +53,49 @@ Candidates = Annotated[
         help="Each draw is one of so many that the model's critic chooses from; 1 is without it.",
     ),
 ]
+Constraint = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--constraint",
+        metavar="TEXT",
+        help="What must hold, such as 'SA < 4 and no alerts and logP in 1 to 3'; may be repeated.",
+    ),
+]
+KeepScaffold = Annotated[
+    str | None,
+    typer.Option("--keep-scaffold", metavar="SMILES", help="Keep this lead's Murcko scaffold."),
+]
+KeepSmarts = Annotated[
+    str | None,
+    typer.Option("--keep-smarts", metavar="SMARTS", help="Keep to molecules with this pattern."),
+]
+SimilarTo = Annotated[
+    str | None,
+    typer.Option("--similar-to", metavar="SMILES", help="Keep to molecules similar to this lead."),
+]
+SimilarityRange = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        "--similarity",
+        metavar="LOW HIGH",
+        help="Tanimoto similarities to it (Morgan, radius 2).  [default: 0.4 1]",
+    ),
+]
+Scalarisation = Annotated[
+    str | None,
+    typer.Option(
+        "--scalarisation",
+        metavar="weighted|chebyshev",
+        help="One number of several objectives.  [default: their hypervolume]",
+    ),
+]
+Weights = Annotated[
+    list[float] | None,
+    typer.Option(
+        "--weight",
+        help="Of each objective in turn, those to maximize first.  [default: drawn at every step]",
+    ),
+]
 Sane = Annotated[
     bool | None,
     typer.Option("--sane", help="Turn down molecules that no chemist would make."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,53 +10,68 @@ from molvae.cli.common import say
 
 if TYPE_CHECKING:
     from molvae.cli.optimize_settings import OptimizeSettings
+    from molvae.optimize.constraints import Constraint
     from molvae.oracles.compose import Composed
-    from molvae.oracles.objective import Objective
+    from molvae.oracles.objective import Direction, Objective
     from molvae.oracles.options import EvaluatorOptions
 
 
-def chosen_objective(chosen: OptimizeSettings, quiet: bool) -> Objective:
-    """The one objective that the settings name."""
+def chosen_objectives(chosen: OptimizeSettings, quiet: bool) -> list[Objective]:
+    """The objective that the settings name, or the several properties."""
+    from molvae.oracles.functions import property_objective
+
+    aims: list[tuple[str, Direction]] = [(name, "maximize") for name in chosen.maximize]
+    aims += [(name, "minimize") for name in chosen.minimize]
+    if not aims:
+        return [_brought(chosen, quiet)]
+    return [
+        property_objective(name, direction, target=chosen.target, width=chosen.width)
+        for name, direction in aims
+    ]
+
+
+def _brought(chosen: OptimizeSettings, quiet: bool) -> Objective:
+    """The one objective that is no property."""
     from molvae.oracles.command import command_objective
     from molvae.oracles.external import function_objective
     from molvae.oracles.fitted.objective import model_objective
-    from molvae.oracles.functions import property_objective
 
     if chosen.task is not None:
         return described(chosen.task).objective()
-    if chosen.direction is not None:
-        if chosen.objective is not None:
-            return function_objective(chosen.objective, chosen.direction, batch=chosen.takes_list)
-        if chosen.command is not None:
-            return command_objective(
-                chosen.command,
-                chosen.direction,
-                protocol=chosen.protocol or "jsonl",
-                timeout=chosen.timeout,
-            )
-        if chosen.oracle is not None:
-            return model_objective(
-                chosen.oracle, chosen.direction, pessimism=chosen.pessimism or 0.0
-            )
-        if chosen.dock is not None:
-            from molvae.datasets.download import is_fetched
-            from molvae.oracles.docking.receptors import dockstring_card
-            from molvae.oracles.docking.score import DockingOptions, docking_objective
-
-            if not is_fetched(dockstring_card()):
-                say(dockstring_card().terms(), quiet)
-            return docking_objective(
-                chosen.dock,
-                chosen.direction,
-                DockingOptions(exhaustiveness=chosen.exhaustiveness or 8, seed=chosen.seed),
-            )
-    if chosen.maximize is not None:
-        return property_objective(
-            chosen.maximize, "maximize", target=chosen.target, width=chosen.width
+    direction: Direction = chosen.direction or "maximize"  # the settings see to it that it is said
+    if chosen.objective is not None:
+        return function_objective(chosen.objective, direction, batch=chosen.takes_list)
+    if chosen.command is not None:
+        return command_objective(
+            chosen.command,
+            direction,
+            protocol=chosen.protocol or "jsonl",
+            timeout=chosen.timeout,
         )
-    return property_objective(
-        chosen.minimize or "", "minimize", target=chosen.target, width=chosen.width
-    )
+    if chosen.oracle is not None:
+        return model_objective(chosen.oracle, direction, pessimism=chosen.pessimism or 0.0)
+    return _docking(chosen, direction, quiet)
+
+
+def _docking(chosen: OptimizeSettings, direction: Direction, quiet: bool) -> Objective:
+    from molvae.datasets.download import is_fetched
+    from molvae.oracles.docking.receptors import dockstring_card
+    from molvae.oracles.docking.score import DockingOptions, docking_objective
+
+    if not is_fetched(dockstring_card()):
+        say(dockstring_card().terms(), quiet)
+    options = DockingOptions(exhaustiveness=chosen.exhaustiveness or 8, seed=chosen.seed)
+    return docking_objective(chosen.dock or "", direction, options)
+
+
+def chosen_constraints(
+    chosen: OptimizeSettings, objectives: Sequence[Objective]
+) -> list[Constraint]:
+    """The constraints of the settings; a property is computed also where it is an objective."""
+    from molvae.optimize.constraints import COMPUTED, read_constraints
+
+    own = [each.name for each in objectives if each.name not in COMPUTED]
+    return [c for text in chosen.constraint for c in read_constraints(text, own)]
 
 
 def described(objective: str, model: str | None = None) -> Composed:

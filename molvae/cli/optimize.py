@@ -21,7 +21,20 @@ from molvae.cli.common import (
     settings,
     show,
 )
-from molvae.cli.flags import ModelArgument, ModelOption, Sane, SmilesColumn, one_model
+from molvae.cli.flags import (
+    Constraint,
+    KeepScaffold,
+    KeepSmarts,
+    ModelArgument,
+    ModelOption,
+    Sane,
+    Scalarisation,
+    SimilarityRange,
+    SimilarTo,
+    SmilesColumn,
+    Weights,
+    one_model,
+)
 
 if TYPE_CHECKING:
     from molvae.cli.optimize_settings import OptimizeSettings
@@ -36,10 +49,12 @@ def optimize(
     model: ModelArgument = None,
     named: ModelOption = None,
     maximize: Annotated[
-        str | None, typer.Option(metavar="PROPERTY", help="Property to maximise, such as qed.")
+        list[str] | None,
+        typer.Option(metavar="PROPERTY", help="Property to maximise, such as qed; repeat it."),
     ] = None,
     minimize: Annotated[
-        str | None, typer.Option(metavar="PROPERTY", help="Property to minimise, such as sa.")
+        list[str] | None,
+        typer.Option(metavar="PROPERTY", help="Property to minimise, such as sa; repeat it."),
     ] = None,
     target: Annotated[
         float | None, typer.Option(help="Maximise the property's closeness to this value.")
@@ -87,6 +102,13 @@ def optimize(
     exhaustiveness: Annotated[
         int | None, typer.Option(help="Searches for each docked molecule.  [default: 8]")
     ] = None,
+    constraint: Constraint = None,
+    keep_scaffold: KeepScaffold = None,
+    keep_smarts: KeepSmarts = None,
+    similar_to: SimilarTo = None,
+    similarity: SimilarityRange = None,
+    scalarisation: Scalarisation = None,
+    weight: Weights = None,
     workers: Annotated[
         int | None,
         typer.Option(help="Processes that evaluate.  [default: 0, in this one]"),
@@ -155,8 +177,8 @@ def optimize(
 ) -> None:
     """Search a model's latent space for the molecules that score best, in few evaluations.
 
-    The objective is a property by name, a function of your own, also from the current directory,
-    a program, or a model of measurements:
+    The objective is a property by name, or several, a function of your own, also from the current
+    directory, a program, or a model of measurements:
     molvae optimize MODEL --objective assay:potency --direction maximize -o best.csv
     """
     from molvae.base.files import require_file
@@ -169,8 +191,8 @@ def optimize(
         OptimizeSettings,
         config,
         assignments,
-        maximize=maximize,
-        minimize=minimize,
+        maximize=maximize or None,
+        minimize=minimize or None,
         target=target,
         width=width,
         objective=objective,
@@ -183,6 +205,13 @@ def optimize(
         pessimism=pessimism,
         dock=dock,
         exhaustiveness=exhaustiveness,
+        constraint=constraint or None,
+        keep_scaffold=keep_scaffold,
+        keep_smarts=keep_smarts,
+        similar_to=similar_to,
+        similarity=similarity,
+        scalarisation=scalarisation,
+        weights=weight or None,
         workers=workers,
         timeout=timeout,
         memory_mb=memory_mb,
@@ -216,22 +245,30 @@ def optimize(
 
 
 def _search(model: str, chosen: OptimizeSettings, *, resume: bool, quiet: bool) -> Result:
-    from molvae.cli.objectives import chosen_evaluation, chosen_objective
+    from molvae.cli.objectives import chosen_constraints, chosen_evaluation, chosen_objectives
     from molvae.generator import load
     from molvae.optimize.run import optimize as search
     from molvae.optimize.sane import SaneGenerator
 
-    goal = chosen_objective(chosen, quiet)
+    aims = chosen_objectives(chosen, quiet)
+    constraints, restriction = chosen_constraints(chosen, aims), chosen.restriction()
     start = _start(chosen, quiet)
     generator = load(model, chosen.device)
     filtered = ", among sane molecules" if chosen.sane else ""
-    say(f"to {goal}, and nothing else{filtered}, in {chosen.budget:,} evaluations", quiet)
+    demands = ", ".join([*map(str, constraints), *restriction.labels])
+    kept = f", with {demands}" if demands else ""
+    what = " and ".join(map(str, aims)) + kept
+    say(f"to {what}, and nothing else{filtered}, in {chosen.budget:,} evaluations", quiet)
     if chosen.store is not None:
         say(f"recorded in {chosen.store}; with --resume it goes on from there", quiet)
     return search(
         SaneGenerator(generator) if chosen.sane else generator,
-        goal,
+        aims,
         budget=chosen.budget,
+        constraints=constraints,
+        restriction=restriction,
+        scalarisation=chosen.scalarisation,
+        weights=chosen.weights,
         batch_size=chosen.batch_size,
         initial=chosen.initial,
         candidates=chosen.candidates,
@@ -261,19 +298,32 @@ def _start(chosen: OptimizeSettings, quiet: bool) -> list[str]:
 def _say_what_was_found(result: Result, quiet: bool) -> None:
     for smiles in result.left_out:
         say(f"start molecule {smiles} is left out: the model cannot encode it", quiet)
-    failures = [o for o in result.observations if not o.outcome.ok]
+    columns = result.columns()
+    failures = [
+        (s, why) for s, why in zip(columns["smiles"], columns["failure"], strict=True) if why
+    ]
     say(
         f"{len(result.observations):,} molecules evaluated, {len(failures):,} without a value; "
         f"{result.stopped}",
         quiet,
     )
-    for failed in failures[:_SHOWN]:
-        say(f"  {failed.suggestion.smiles}: {failed.outcome.failure}", quiet)
+    for smiles, why in failures[:_SHOWN]:
+        say(f"  {smiles}: {why}", quiet)
     if len(failures) > _SHOWN:
         say(f"  and {len(failures) - _SHOWN:,} more, see --json", quiet)
+    if result.several:
+        say(
+            f"{len(result.pareto()):,} molecules of the Pareto set, hypervolume "
+            f"{result.hypervolume:.4g} above {result.reference.tolist()}",
+            quiet,
+        )
     if not quiet:
-        rows = [{"value": value, "smiles": smiles} for smiles, value in result.top(_SHOWN)]
-        print_table(rows, f"the best, to {result.objective}", stderr=True)
+        named = result.standing.goals.names if result.several else ("value",)
+        shown = [
+            {**{n: columns[n][i] for n in named}, "smiles": columns["smiles"][i]}
+            for i in range(min(_SHOWN, len(result.complete())))
+        ]
+        print_table(shown, f"the best, to {result.title}", stderr=True)
 
 
 def _write(
@@ -293,15 +343,25 @@ def _write(
     rows = proposals(result, training, top=len(result.observations), progress=show(quiet))
     if report is not None:
         optimisation_page(result, rows[:_DRAWN], model=model).write(report)
-    orders = [o.order for o in result.ranked() if o.outcome.ok]
+    orders = [o.order for o in result.complete()]
     columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
     for place in outputs:
         write_table(place, {**columns, "order": orders})
 
 
 def _summary(result: Result) -> dict[str, Any]:
+    several: dict[str, Any] = {}
+    if result.goals is not None:
+        several["goals"] = result.goals.to_dict()
+    if result.several:
+        several |= {
+            "pareto": [o.suggestion.smiles for o in result.pareto()],
+            "hypervolume": result.hypervolume,
+            "reference": result.reference,
+        }
     return {
         "objective": result.objective.describe(),
+        **several,
         "evaluated": len(result.observations),
         "stopped": result.stopped,
         "left_out": result.left_out,

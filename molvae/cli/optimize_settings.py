@@ -7,17 +7,15 @@ from typing import Literal, Self
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from molvae.optimize.config import SearchConfig
+from molvae.cli.goal_settings import GoalSettings
 
 
-class OptimizeSettings(SearchConfig):
-    """``molvae optimize``; what is optimised is one of ``maximize`` and ``minimize`` (a property
-    by name), ``task`` (a name, or a TOML file that describes an objective), and with their
-    ``direction`` ``objective`` (``module:function``), ``command`` (a program), ``oracle`` (a
-    directory of ``molvae fit-oracle``) and ``dock`` (a receptor)."""
+class OptimizeSettings(GoalSettings):
+    """``molvae optimize``; what is optimised is one of ``maximize`` and ``minimize`` (properties
+    by name, one or several), ``task`` (a name, or a TOML file that describes an objective), and
+    with their ``direction`` ``objective`` (``module:function``), ``command`` (a program),
+    ``oracle`` (a directory of ``molvae fit-oracle``) and ``dock`` (a receptor)."""
 
-    maximize: str | None = None
-    minimize: str | None = None
     task: str | None = None
     target: float | None = None
     width: float | None = None
@@ -46,8 +44,8 @@ class OptimizeSettings(SearchConfig):
     def _one_objective(self) -> Self:
         brought = (self.objective, self.command, self.oracle, self.dock)
         own = [v for v in brought if v is not None]
-        properties = [v for v in (self.maximize, self.minimize, self.task) if v is not None]
-        if len(own) + len(properties) != 1:
+        properties = [*self.maximize, *self.minimize]
+        if len(own) + bool(properties) + (self.task is not None) != 1:
             raise ValueError(
                 "give exactly one of maximize, minimize, task and objective, command, oracle, dock"
             )
@@ -56,6 +54,8 @@ class OptimizeSettings(SearchConfig):
                 "objective, command, oracle or dock and direction go together: say which way is "
                 "better"
             )
+        if len(properties) > 1 and (self.target is not None or self.width is not None):
+            raise ValueError("target and width are for a single property")
         if self.takes_list and self.objective is None:
             raise ValueError("takes_list is for an objective of your own")
         if (own or self.task) and (self.target is not None or self.width is not None):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from molvae.base.errors import ConfigError, InputError
+from molvae.chem.smiles import canonicalise_many
 from molvae.optimize.config import SearchConfig
 from molvae.optimize.goals import Goals
 from molvae.optimize.measurements import (
@@ -180,6 +181,16 @@ class Campaign:
         """What was given to :meth:`new`."""
         notes: Mapping[str, Any] = self._store.settings.get("notes", {})
         return notes
+
+    def left_out(self) -> list[tuple[str, str]]:
+        """Molecules to begin with that cannot be tested by the model, each with the reason."""
+        if not self.start:
+            return []
+        known = zip(canonicalise_many(self.start), self.start, strict=True)
+        texts = [canonical or text for canonical, text in known]
+        z = np.asarray(self._model().encode(texts), float)
+        made = [Suggestion(text, 0, "start", z[i]) for i, text in enumerate(texts)]
+        return [(s.smiles, reason) for s in made if (reason := unusable_reason(s)) is not None]
 
     def ask(self, n: int | None = None) -> list[Suggestion]:
         """The ``n`` molecules to test next (None: a batch), which are pending from now on.

@@ -47,7 +47,7 @@ class Goals(Record):
     def of(
         cls,
         objectives: Mapping[str, str] | Sequence[tuple[str, str]],
-        constraints: Sequence[str] = (),
+        constraints: Sequence[str | Constraint] = (),
         *,
         measured: Sequence[str] = (),
         restriction: Restriction | Mapping[str, Any] | None = None,
@@ -76,7 +76,11 @@ class Goals(Record):
                 )
         others = [c for text in measured for c in read_constraints(text, measured=True)]
         assays = [*(name for name, _ in pairs), *(c.name for c in others)]
-        bounds = [c for text in constraints for c in read_constraints(text, assays)]
+        bounds = [
+            c
+            for said in constraints
+            for c in ([said] if isinstance(said, Constraint) else read_constraints(said, assays))
+        ]
         if restriction is None:
             restriction = Restriction()
         if not isinstance(restriction, Restriction):

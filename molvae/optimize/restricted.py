@@ -10,7 +10,7 @@ import numpy as np
 from molvae.base.seeds import derive_seed
 from molvae.chem.smiles import canonicalise_many
 from molvae.models.windows import Windows
-from molvae.optimize.feasibility import demands, shortfalls
+from molvae.optimize.feasibility import demands, misses, shortfalls
 from molvae.optimize.goals import Goals
 from molvae.optimize.proposals import (
     LocalGenerator,
@@ -90,7 +90,7 @@ class RestrictedGenerator:
 
     def _met(self, smiles: Sequence[str | None]) -> list[str | None]:
         found = canonicalise_many(smiles)
-        missed = shortfalls(self.goals, found).sum(axis=1)
+        missed = misses(self.goals, found)
         return [text if miss == 0 else None for text, miss in zip(found, missed, strict=True)]
 
     def sample(self, n: int, *, seed: int) -> list[str]:
@@ -122,16 +122,16 @@ class RestrictedGenerator:
             first = {text: i for i, text in reversed(list(enumerate(made))) if text is not None}
             rows = sorted(i for text, i in first.items() if text not in known)
             texts = [text for i in rows if (text := made[i]) is not None]
-            misses = shortfalls(self.goals, texts).sum(axis=1)
-            met += [text for text, miss in zip(texts, misses, strict=True) if miss == 0]
+            totals = misses(self.goals, texts)
+            met += [text for text, miss in zip(texts, totals, strict=True) if miss == 0]
             known |= set(texts)
-            z, missed = np.concatenate([z, asked[rows]]), np.concatenate([missed, misses])
+            z, missed = np.concatenate([z, asked[rows]]), np.concatenate([missed, totals])
         return met[:n]
 
     def _missed(self, smiles: Sequence[str]) -> dict[str, float]:
         """By how much each of the molecules among ``smiles`` misses the demands, in total."""
         texts = [text for text in canonicalise_many(smiles) if text is not None]
-        missed = shortfalls(self.goals, texts).sum(axis=1)
+        missed = misses(self.goals, texts)
         return dict(zip(texts, missed.tolist(), strict=True))
 
 

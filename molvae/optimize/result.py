@@ -39,13 +39,23 @@ class Result:
         return Standing.of(goals, self.observations)
 
     @property
+    def several(self) -> bool:
+        """Whether there are several objectives."""
+        return len(self.standing.goals.objectives) > 1
+
+    @property
+    def title(self) -> str:
+        """What was wanted, in words."""
+        return str(self.objective) if self.goals is None else str(self.goals)
+
+    @property
     def values(self) -> np.ndarray:
         """The objective's values ``(n,)`` in the order of evaluation, NaN where it failed.
 
         With several objectives ``(n, m)``.
         """
         m = len(self.standing.goals.objectives)
-        return self.standing.values[:, 0] if m == 1 else self.standing.values[:, :m]
+        return self.standing.values[:, :m] if self.several else self.standing.values[:, 0]
 
     @property
     def curve(self) -> np.ndarray:
@@ -73,6 +83,10 @@ class Result:
         """Observations, best first; equal ones in their order, failures at the end."""
         return self.standing.ranked()
 
+    def complete(self) -> list[Observation]:
+        """Those that have a value of every objective, best first."""
+        return self.ranked()[: int(self.standing.complete.sum())]
+
     def top(self, n: int = 10) -> list[tuple[str, float]]:
         """SMILES and value of the first objective of the ``n`` best feasible molecules."""
         found = self.ranked()[: min(n, int(self.standing.feasible.sum()))]
@@ -87,9 +101,8 @@ class Result:
         ``feasible`` and ``pareto`` are yes or no.
         """
         ranked, goals = self.ranked(), self.standing.goals
-        several = len(goals.objectives) > 1
         values = {
-            name if several else "value": [o.of(i).outcome.value for o in ranked]
+            name if self.several else "value": [o.of(i).outcome.value for o in ranked]
             for i, name in enumerate(goals.names)
         }
         failures = [

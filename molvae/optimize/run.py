@@ -14,6 +14,7 @@ from molvae.base.progress import Progress
 from molvae.chem.smiles import canonicalise_many
 from molvae.optimize.campaign import Campaign
 from molvae.optimize.config import SearchConfig
+from molvae.optimize.constraints import Constraint
 from molvae.optimize.goals import Goals
 from molvae.optimize.plan import INITIAL_BATCHES
 from molvae.optimize.proposals import MoleculeGenerator
@@ -31,7 +32,7 @@ def optimize(
     objective: Objective | Sequence[Objective],
     *,
     budget: int,
-    constraints: Sequence[str] = (),
+    constraints: Sequence[str | Constraint] = (),
     restriction: Restriction | Mapping[str, Any] | None = None,
     start: Sequence[str] = (),
     store: str | os.PathLike[str] | None = None,

@@ -87,35 +87,27 @@ def read_results(
         raise ConfigError(
             f"column {column!r} may be any of {', '.join(assays)}; name the columns like the assays"
         )
-    columns = [column] if column is not None else _columns(path, assays, smiles_column)
-    names = dict(zip(columns, assays, strict=True)) if column is not None else None
-    found = []
-    for row in read_cells(path, columns, smiles_column=smiles_column):
-        where = f"row {row.number} of {os.fspath(path)}"
-        for name in columns:
-            fault = None if name in row.labels else row.problem
-            assay = name if names is None else names[name]
-            cell = row.labels.get(name)
-            found.append(Measurement(row.smiles, cell, where, row.name, fault, assay))
-    return found
-
-
-def _columns(
-    path: str | os.PathLike[str], assays: Sequence[str], smiles_column: str | None
-) -> list[str]:
-    """The assays that have a column in the table, one at least."""
-    if len(assays) == 1 or os.fspath(path) == STDIN:  # which can be read once only
-        return list(assays)
-    there, errors = [], []
-    for assay in assays:
+    # Standard input can be read once only: then all of them have to be there.
+    once = len(assays) == 1 or os.fspath(path) == STDIN
+    found: list[tuple[int, Measurement]] = []
+    problems = []
+    for group in [list(assays)] if once else [[assay] for assay in assays]:
+        columns = group if column is None else [column]
         try:
-            next(read_cells(path, [assay], smiles_column=smiles_column))
-            there.append(assay)
+            rows = list(read_cells(path, columns, smiles_column=smiles_column))
         except InputError as error:
-            errors.append(error)
-    if not there:
-        raise errors[0]
-    return there
+            problems.append(str(error))
+            continue
+        for row in rows:
+            where = f"row {row.number} of {os.fspath(path)}"
+            for assay, name in zip(group, columns, strict=True):
+                fault = None if name in row.labels else row.problem
+                cell = row.labels.get(name)
+                told = Measurement(row.smiles, cell, where, row.name, fault, assay)
+                found.append((row.number, told))
+    if problems and not found:
+        raise InputError(problems[0])
+    return [told for _, told in sorted(found, key=lambda pair: pair[0])]
 
 
 def export_columns(observations: Sequence[Observation], goals: Goals) -> dict[str, list[Any]]:

@@ -11,8 +11,9 @@ from molvae.chem.alerts import alerts
 from molvae.chem.properties import compute
 from molvae.chem.similarity import nearest_molecules
 from molvae.chem.smiles import parse
-from molvae.plots import optimisation_curve, training_curves
+from molvae.plots import training_curves
 from molvae.report.page import Page
+from molvae.report.standing import draw_progress
 
 if TYPE_CHECKING:
     from molvae.optimize.result import Result
@@ -38,12 +39,15 @@ def proposals(
 ) -> list[dict[str, Any]]:
     """The ``top`` best molecules of an optimisation, best first, a row each.
 
-    Columns: ``rank``, ``smiles``, ``value`` of the objective, ``properties`` by name, ``alerts``
+    Columns: ``rank``, ``smiles``, ``value`` of the objective (of several, columns of their names),
+    ``feasible`` and ``pareto`` where there are constraints or several, ``properties``, ``alerts``
     (medicinal-chemistry alerts, separated by semicolons), ``origin`` (the route by which the
     molecule was proposed), ``step``, and with ``training`` molecules ``nearest_training`` and
     ``similarity`` to it (Tanimoto, Morgan fingerprints); a similarity of 1 is a known molecule.
     """
-    best = [o for o in result.ranked() if o.outcome.ok][:top]
+    best = result.complete()[:top]
+    marks = result.standing.marks(best)
+    names = result.standing.goals.names
     smiles = [o.suggestion.smiles for o in best]
     descriptors = compute(smiles, properties, workers=1)
     neighbours, similarity = nearest_molecules(smiles, training, workers=workers, progress=progress)
@@ -52,8 +56,16 @@ def proposals(
         row: dict[str, Any] = {
             "rank": i + 1,
             "smiles": smiles[i],
-            "value": found.outcome.value,
-            **{name: float(descriptors[i, j]) for j, name in enumerate(properties)},
+            **{
+                name if result.several else "value": found.of(j).outcome.value
+                for j, name in enumerate(names)
+            },
+            **{name: column[i] for name, column in marks.items()},
+            **{
+                name: float(descriptors[i, j])
+                for j, name in enumerate(properties)
+                if not (result.several and name in names)
+            },
             "alerts": "; ".join(alerts(parse(smiles[i]))),
             "origin": found.suggestion.origin,
             "step": found.suggestion.step,
@@ -75,22 +87,17 @@ def optimisation_page(
     ``rows`` are :func:`proposals`. With the directory of the ``model``, its training curves close
     the page, if it kept its history.
     """
-    failures = sum(not o.outcome.ok for o in result.observations)
+    standing = result.standing
+    failures = len(result.observations) - int(standing.complete.sum())
     page = Page(
-        f"To {result.objective}",
+        f"To {result.title}",
         f"{len(result.observations):,} molecules were evaluated ({result.stopped}), {failures:,} "
         "of them failed. Nothing but the stated objective was optimised; the other columns are "
         "there to judge the molecules by.",
     )
     page.heading("The run")
     initial = sum(o.suggestion.step == 0 for o in result.observations)
-    curve = optimisation_curve(
-        result.values,
-        maximize=result.objective.direction == "maximize",
-        name=result.objective.name,
-        start=initial,
-    )
-    page.figure(curve, _EVERY_EVALUATION)
+    draw_progress(page, standing, initial, _EVERY_EVALUATION)
     page.heading(f"The {len(rows)} best molecules")
     page.molecules([_card(row) for row in rows])
     history = None if model is None else Path(model) / "history.csv"
