@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 
 from molvae.chem.smiles import canonicalise_many
+from molvae.optimize.routes import Parents
 
 BEADS = ("C", "O", "C(F)", "N", "C(=O)")
 LENGTH = 5
@@ -52,3 +53,19 @@ class BeadGenerator:
 def distance_to(target: Sequence[int]) -> Callable[[str], float]:
     """An objective to minimise whose only zero is the molecule with the beads ``target``."""
     return lambda smiles: float(np.sum(np.subtract(levels()[smiles], target) ** 2))
+
+
+class ChainGenerator(BeadGenerator):
+    """Encodes any molecule, by how many of each bead's elements it has; decodes as beads do."""
+
+    fingerprint = "chains"
+
+    def encode(self, smiles: Sequence[str]) -> np.ndarray:
+        counts = [[s.count(letter) for letter in "CONF="] for s in smiles]
+        return np.array(counts, float).reshape(-1, LENGTH)
+
+
+def chains() -> Parents:
+    """Some molecules whose graphs can be edited, as parents."""
+    smiles = tuple(list(levels())[::300])
+    return Parents(smiles, ChainGenerator().encode(smiles), np.ones(len(smiles)))

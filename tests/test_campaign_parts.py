@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from molvae.optimize.acquisition import expected_improvements
-from molvae.optimize.surrogates import Posterior, fit, latent_kernel, posterior
+from molvae.optimize.described import Described
+from molvae.optimize.observed import Observed
+from molvae.optimize.posterior import Posterior
+from molvae.optimize.surrogates import MoleculeGP, fit_hyperparameters
 from molvae.optimize.trust_region import replay
 
 
 def test_a_known_noise_is_not_taken_for_structure() -> None:
     rng = np.random.default_rng(0)
-    x = torch.as_tensor(rng.uniform(size=(30, 1)))
-    y = torch.as_tensor(rng.standard_normal(30))
+    smiles = ["C" * (i + 1) for i in range(30)]
+    z, y = rng.uniform(size=(30, 1)), rng.standard_normal(30)
     y[0] = 8.0  # one bad measurement, known to be bad
-    noise = torch.ones(30, dtype=torch.float64)
-    noise[0] = 100.0
+    told = Observed.once(smiles, z, y)
+    counts = np.full(30, 100)
+    counts[0] = 1
     for rows in (np.arange(30), np.arange(20)):
-        blind = fit(x, y, latent_kernel(1), rows, seed=0)
-        told = fit(x, y, latent_kernel(1), rows, seed=0, noise=noise)
-        there = [abs(float(posterior(m, x[:1]).mean)) for m in (blind, told)]
+        there = []
+        for observed in (told, replace(told, variance=100.0, counts=counts)):
+            fitted = fit_hyperparameters(observed.rows(rows), ("latent",), seed=0)
+            mean, _ = MoleculeGP.of(observed, fitted).expected(Described.of(smiles[:1], z[:1]))
+            there.append(abs(float(mean[0])))
         assert there[1] < 0.7
         assert there[1] < there[0]
 

@@ -6,6 +6,7 @@ import contextlib
 import math
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,25 +14,44 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from beads import BEADS, LENGTH, STEP, BeadGenerator, distance_to, levels, molecules
+from beads import (
+    BEADS,
+    LENGTH,
+    STEP,
+    BeadGenerator,
+    ChainGenerator,
+    chains,
+    distance_to,
+    levels,
+    molecules,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 from molvae.base.errors import BudgetError, ConfigError, InputError, OracleError
-from molvae.chem.similarity import fingerprints, similarity
-from molvae.chem.smiles import parse_many
-from molvae.optimize import surrogates
-from molvae.optimize.acquisition import draw, greedy_batch
-from molvae.optimize.proposals import children, decoded, known
+from molvae.optimize import routes, surrogates
+from molvae.optimize.acquisition import choose, draw, greedy_batch, thompson_batch
+from molvae.optimize.ascent import ascents
+from molvae.optimize.config import Routes, SearchConfig
+from molvae.optimize.described import Described
+from molvae.optimize.memory import Memory
+from molvae.optimize.observed import Observed
+from molvae.optimize.parts import PARTS, Part
+from molvae.optimize.posterior import Posterior
+from molvae.optimize.proposals import decoded, known
 from molvae.optimize.result import Result
+from molvae.optimize.routes import Parents, offspring
 from molvae.optimize.run import optimize
-from molvae.optimize.surrogates import Posterior, fit, latent_kernel, molecule_kernel, posterior
+from molvae.optimize.strategy import next_batch
+from molvae.optimize.surrogates import MoleculeGP, fit_hyperparameters
 from molvae.optimize.trust_region import FAILURES, LONGEST, SHORTEST, SUCCESSES, TrustRegion, replay
 from molvae.optimize.trust_region import LENGTH as FIRST_LENGTH
 from molvae.oracles.objective import Objective
 
 TARGET = (4, 0, 3, 1, 4)
-SMALL = {"batch_size": 5, "candidates": 64}
+# Edits of a graph leave the space of beads.
+IN_SPACE = {"edit": 0.0, "recombination": 0.0}
+SMALL = {"batch_size": 5, "candidates": 64, "routes": IN_SPACE}
 
 
 def distance() -> Objective:
@@ -262,7 +282,8 @@ def test_a_generator_that_runs_out_of_molecules_ends_the_run() -> None:
         def decode(self, z: np.ndarray) -> list[str | None]:
             return super().decode(z * [0, 0, 0, 1, 1])
 
-    result = optimize(Tiny(), distance(), budget=100, batch_size=10, candidates=64)
+    few = {"batch_size": 10, "candidates": 64, "routes": IN_SPACE}
+    result = optimize(Tiny(), distance(), budget=100, **few)
     assert result.stopped == "the generator has no more new molecules"
     assert len(result.observations) == 25
 
@@ -293,41 +314,73 @@ def test_the_curve_is_the_best_so_far_and_the_table_is_ranked(direction: Any, be
 # --- surrogates --------------------------------------------------------------------------------
 
 
+def seen(smiles: Sequence[str], utility: np.ndarray, z: np.ndarray | None = None) -> Observed:
+    return Observed.once(smiles, BeadGenerator().encode(smiles) if z is None else z, utility)
+
+
+def learnt(observed: Observed, parts: tuple[Part, ...], rows: slice = slice(None)) -> MoleculeGP:
+    chosen = observed.rows(np.arange(len(observed.utility))[rows])
+    return MoleculeGP.of(observed, fit_hyperparameters(chosen, parts, seed=0))
+
+
+def described(smiles: Sequence[str], z: np.ndarray | None = None) -> Described:
+    return Described.of(smiles, BeadGenerator().encode(smiles) if z is None else z)
+
+
 def test_the_gp_predicts_its_observations_and_is_unsure_far_away() -> None:
-    rng = np.random.default_rng(0)
-    x = torch.as_tensor(rng.uniform(size=(40, 3)))
-    y = torch.sin(3 * x[:, 0]) + x[:, 1]
-    model = fit(x, y, latent_kernel(3), np.arange(40), seed=0)
-    there = posterior(model, torch.cat([x, x + 100.0]))
-    assert float((there.mean[:40] - y).abs().max()) < 0.05
-    std = there.covariance.diagonal().sqrt()
-    assert float(std[:40].max()) < 0.2 * float(std[40:].min())
+    smiles = list(levels())[:40]
+    z = np.random.default_rng(0).uniform(size=(40, 3))
+    y = np.sin(3 * z[:, 0]) + z[:, 1]
+    model = learnt(seen(smiles, y, z), ("latent",))
+    mean, near = model.expected(described(smiles, z))
+    _, far = model.expected(described(smiles, z + 100.0))
+    assert np.abs(mean - y).max() < 0.05
+    assert near.max() < 0.2 * far.min()
 
 
-def test_structures_alone_teach_the_surrogate_where_latents_say_nothing() -> None:
+@pytest.mark.parametrize("part", ["structure", "descriptors"])
+def test_the_molecule_alone_teaches_the_surrogate_where_latents_say_nothing(part: Part) -> None:
     smiles = list(levels())[::25]
-    alike = torch.as_tensor(similarity(*[fingerprints(parse_many(smiles))] * 2))
-    y = torch.as_tensor([float(s.count("N")) for s in smiles], dtype=torch.float64)
+    y = np.array([float(s.count("N")) for s in smiles])
     noise = np.random.default_rng(0).standard_normal((len(smiles), 4))
-    inputs = torch.as_tensor(np.hstack([noise, np.arange(len(smiles))[:, None]]))
     half = len(smiles) // 2
-    model = fit(inputs[:half], y[:half], molecule_kernel(4, alike), np.arange(half), seed=0)
-    predicted = posterior(model, inputs[half:]).mean
-    assert float(torch.corrcoef(torch.stack([predicted, y[half:]]))[0, 1]) > 0.7
+    model = learnt(seen(smiles[:half], y[:half], noise[:half]), (part, "latent"))
+    mean, _ = model.expected(described(smiles[half:], noise[half:]))
+    assert np.corrcoef(mean, y[half:])[0, 1] > 0.7
 
 
-def test_hyperparameters_come_from_the_chosen_rows_and_predictions_from_all() -> None:
-    rng = np.random.default_rng(0)
-    x = torch.as_tensor(rng.uniform(size=(60, 2)))
-    y = torch.cos(4 * x[:, 0])
-    few = fit(x, y, latent_kernel(2), np.arange(20), seed=0)
-    alone = fit(x[:20], y[:20], latent_kernel(2), np.arange(20), seed=0)
-    assert few.train_inputs[0].shape == (60, 2)
-    np.testing.assert_allclose(
-        few.covar_module.lengthscale.detach(), alone.covar_module.lengthscale.detach(), rtol=0.2
-    )
-    error = (posterior(few, x).mean - y).abs().max()
-    assert float(error) < 0.5 * float((posterior(alone, x).mean - y).abs().max())
+def test_hyperparameters_come_from_some_molecules_and_predictions_from_all() -> None:
+    smiles = list(levels())[:60]
+    z = np.random.default_rng(0).uniform(size=(60, 2))
+    y = np.cos(4 * z[:, 0])
+    few = learnt(seen(smiles, y, z), ("latent",), slice(20))
+    alone = learnt(seen(smiles[:20], y[:20], z[:20]), ("latent",))
+    assert len(few.known) == 60
+    assert float(few.fitted.kernel.latent_length) == float(alone.fitted.kernel.latent_length)
+    error = np.abs(few.expected(described(smiles, z))[0] - y).max()
+    assert error < 0.5 * np.abs(alone.expected(described(smiles, z))[0] - y).max()
+
+
+def test_marginals_and_the_joint_distribution_agree() -> None:
+    smiles = list(levels())[::60]
+    model = learnt(seen(smiles[:30], np.arange(30.0)), PARTS)
+    mean, spread = model.expected(described(smiles[30:]))
+    joint = model.joint(described(smiles[30:]))
+    np.testing.assert_allclose(joint.mean, mean)
+    np.testing.assert_allclose(joint.covariance.diagonal(), spread**2, atol=1e-9)
+    np.testing.assert_allclose(model.hopes(described(smiles[30:])), mean + spread)
+
+
+def test_repeats_that_disagree_make_the_surrogate_doubt_each_value() -> None:
+    smiles = list(levels())[::60]
+    y = np.array([float(s.count("N")) for s in smiles])
+    exact = seen(smiles, y)
+    noisy = replace(exact, variance=4.0)
+    errors = [
+        np.abs(learnt(o, ("structure",)).expected(described(smiles))[0] - y).mean()
+        for o in (exact, noisy)
+    ]
+    assert errors[1] > 2 * errors[0]
 
 
 def test_a_fit_that_fails_leaves_the_priors_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,9 +388,47 @@ def test_a_fit_that_fails_leaves_the_priors_and_goes_on(monkeypatch: pytest.Monk
         raise surrogates.ModelFittingError("no optimiser succeeded")
 
     monkeypatch.setattr(surrogates, "fit_gpytorch_mll", fails)
-    x = torch.linspace(0, 1, 10, dtype=torch.float64)[:, None]
-    model = fit(x, x[:, 0], latent_kernel(1), np.arange(10), seed=0)
-    assert float((posterior(model, x).mean - x[:, 0]).abs().max()) < 0.2
+    smiles = list(levels())[:10]
+    z = np.linspace(0, 1, 10)[:, None]
+    model = learnt(seen(smiles, z[:, 0], z), ("latent",))
+    assert np.abs(model.expected(described(smiles, z))[0] - z[:, 0]).max() < 0.2
+
+
+def test_an_ascent_climbs_what_is_hoped_for_and_stays_within_its_reach() -> None:
+    smiles = list(levels())[:40]
+    z = np.random.default_rng(0).uniform(-1, 1, size=(40, 2))
+    model = learnt(seen(smiles, -((z - 0.3) ** 2).sum(1), z), ("latent",))
+    starts = np.array([[-0.5, -0.5], [0.6, 0.0]])
+    ends = ascents(model, starts, length=0.4)
+    assert np.abs(ends - starts).max() <= 0.4 + 1e-9
+    names = smiles[:2]
+    assert (model.hopes(described(names, ends)) > model.hopes(described(names, starts))).all()
+    with pytest.raises(ValueError, match="latents alone"):
+        ascents(learnt(seen(smiles, z[:, 0], z), PARTS), starts, 0.4)
+
+
+def test_the_gradient_of_an_ascent_is_that_of_its_hopes() -> None:
+    smiles = list(levels())[:20]
+    z = np.random.default_rng(1).uniform(-1, 1, size=(20, 3))
+    model = learnt(seen(smiles, z.sum(1) ** 2, z), ("latent",))
+    away = torch.as_tensor(z[:4] + 0.2)
+    np.testing.assert_allclose(
+        model.hopes_at(away), model.hopes(described(smiles[:4], away.numpy())), atol=1e-3
+    )
+    assert torch.autograd.gradcheck(model.hopes_at, (away.clone().requires_grad_(),))
+
+
+# --- memory ------------------------------------------------------------------------------------
+
+
+def test_a_search_that_forgets_between_steps_proposes_the_same() -> None:
+    generator, config = BeadGenerator(), SearchConfig.parse(SMALL)
+    observations = list(default_run().observations[:20])
+    memory = Memory()
+    for _ in range(2):
+        remembered = next_batch(generator, "minimize", observations, config, memory=memory)
+        alone = next_batch(generator, "minimize", observations, config)
+        assert [s.smiles for s in remembered] == [s.smiles for s in alone]
 
 
 # --- acquisition -------------------------------------------------------------------------------
@@ -366,14 +457,27 @@ def test_hopeless_candidates_are_still_told_apart() -> None:
     assert greedy_batch(joint, 1, 3, seed=0) == [1, 2, 0]
 
 
-@given(st.integers(1, 8), st.integers(0, 100))
-def test_a_batch_has_no_candidate_twice_and_no_more_than_there_are(size: int, seed: int) -> None:
+@pytest.mark.parametrize("acquisition", ["logei", "thompson", "ucb"])
+@given(size=st.integers(1, 8), seed=st.integers(0, 100))
+def test_a_batch_has_no_candidate_twice_and_no_more_than_there_are(
+    acquisition: str, size: int, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     root = torch.as_tensor(rng.standard_normal((6, 6)))
     joint = Posterior(torch.as_tensor(rng.standard_normal(6)), root @ root.T)
-    chosen = greedy_batch(joint, 2, size, seed)
+    chosen = choose(acquisition, joint, 2, size, seed)
     assert len(chosen) == len(set(chosen)) == min(size, 4)
     assert set(chosen) <= {0, 1, 2, 3}
+
+
+def test_a_candidate_is_chosen_as_often_as_it_may_be_the_best() -> None:
+    joint = Posterior(
+        torch.tensor([0.0, 0.5, -9.0], dtype=torch.float64), torch.eye(3, dtype=torch.float64)
+    )
+    first = [thompson_batch(joint, 1, seed)[0] for seed in range(400)]
+    expected = float(torch.distributions.Normal(0.0, 2**0.5).cdf(torch.tensor(0.5)))
+    assert abs(first.count(1) / 400 - expected) < 0.08
+    assert 2 not in first
 
 
 def test_joint_samples_have_the_mean_and_covariance_asked_for() -> None:
@@ -405,21 +509,56 @@ def test_what_is_no_molecule_or_cannot_be_encoded_is_no_candidate() -> None:
     assert len(known(BeadGenerator(), [], [])) == 0
 
 
-def test_children_stay_within_reach_of_their_parents() -> None:
-    parents = np.array([[0.0] * 32, [10.0] * 32])
-    z, origin = children(parents, 2000, 0.5, seed=0)
-    crossed = np.array(origin) == "crossover"
-    radius = np.linalg.norm(z[~crossed, None] - parents, axis=2).min(1) / np.sqrt(32)
+def parents(n: int = 20) -> Parents:
+    smiles = tuple(list(levels())[:: 3125 // n][:n])
+    return Parents(smiles, BeadGenerator().encode(smiles), np.ones(n))
+
+
+def test_steps_stay_within_reach_of_their_parents() -> None:
+    few = Parents(("C", "N"), np.array([[0.0] * 32, [10.0] * 32]), np.ones(2))
+    rng = np.random.default_rng(0)
+    z = routes._perturbation(BeadGenerator(), few, 2000, 0.5, rng)
+    radius = np.linalg.norm(z[:, None] - few.z, axis=2).min(1) / np.sqrt(32)
     assert radius.max() < 0.5 * 1.7
     assert radius.min() < 0.1
-    assert 0.1 < crossed.mean() < 0.4
-    assert ((z[crossed].mean(1) > 0.5) & (z[crossed].mean(1) < 9.5)).all()
 
 
-def test_a_single_parent_has_children_too() -> None:
-    z, origin = children(np.zeros((1, 3)), 10, 1.0, seed=0)
-    assert z.shape == (10, 3)
-    assert set(origin) == {"perturbation"}
+def test_a_crossing_of_latents_without_windows_lies_between_its_parents() -> None:
+    few = Parents(("C", "N"), np.array([[0.0] * 32, [10.0] * 32]), np.ones(2))
+    z = routes._crossover(BeadGenerator(), few, 500, 0.5, np.random.default_rng(0))
+    assert ((z.mean(1) > -0.5) & (z.mean(1) < 10.5)).all()
+    assert ((z.mean(1) > 0.9) & (z.mean(1) < 9.1)).mean() > 0.3
+
+
+@pytest.mark.parametrize(
+    "route", [name for name in Routes().names if name not in ("rewriting", "gradient")]
+)
+def test_every_route_alone_brings_new_molecules_that_can_be_encoded(route: str) -> None:
+    shares = Routes.parse({name: float(name == route) for name in Routes().names})
+    seen_before = set(parents().smiles)
+    on_graphs = route in ("edit", "recombination")
+    generator, some = (ChainGenerator(), chains()) if on_graphs else (BeadGenerator(), parents())
+    found = offspring(generator, some, 200, shares, 1.0, seen_before, seed=0)
+    assert len(found) > 5
+    assert set(found.origin) == {route}
+    assert not set(found.smiles) & seen_before
+    assert np.isfinite(found.z).all()
+
+
+def test_a_generator_that_turns_molecules_down_also_turns_down_edits() -> None:
+    class NoNitrogen(ChainGenerator):
+        def admit(self, smiles: Sequence[str | None]) -> list[str | None]:
+            return [s if s is not None and "N" not in s else None for s in smiles]
+
+    shares = Routes.parse({name: float(name == "edit") for name in Routes().names})
+    found = offspring(NoNitrogen(), chains(), 200, shares, 1.0, set(), seed=0)
+    assert len(found)
+    assert not any("N" in s for s in found.smiles)
+
+
+def test_shares_that_bring_nothing_are_refused() -> None:
+    with pytest.raises(ConfigError, match="a share above 0"):
+        Routes.parse(dict.fromkeys(Routes().names, 0.0))
 
 
 # --- trust region ------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from molvae.optimize.acquisition import draw
 from molvae.optimize.improvement import greedy, log_within
 from molvae.optimize.pareto import advances, fronts, hypervolume, in_order, reference_point
+from molvae.optimize.posterior import Posterior
 from molvae.optimize.scalarisation import hypervolume_scalarisation, weighted_scalarisation
-from molvae.optimize.surrogates import Posterior, posterior
 
 
 def dominates(a: np.ndarray, b: np.ndarray) -> bool:
@@ -87,7 +87,8 @@ def test_the_gain_is_noisy_expected_hypervolume_improvement_as_botorch_has_it() 
     )
     with torch.no_grad():
         theirs = peer(new.unsqueeze(1)).exp()
-    joint = [posterior(model, torch.cat([x, new])) for model in models]
+        normals = [model.posterior(torch.cat([x, new])).distribution for model in models]
+        joint = [Posterior(each.mean, each.covariance_matrix) for each in normals]
     samples = torch.stack([draw(each, 512, seed) for seed, each in enumerate(joint)], dim=-1)
     scale = hypervolume_scalarisation(reference, torch.ones(2))
     picks, gains = greedy(scale.values(samples), torch.zeros(48), 8, 1)

@@ -54,6 +54,13 @@ class Observed:
             utility,
         )
 
+    @classmethod
+    def once(cls, smiles: Sequence[str], z: np.ndarray, utility: np.ndarray) -> Observed:
+        """Of molecules measured once each, and all in one step."""
+        n = len(smiles)
+        steps, counts = np.zeros(n, int), np.ones(n, int)
+        return cls(tuple(smiles), z, steps, utility, counts, float("nan"), utility)
+
     def rows(self, rows: np.ndarray) -> Observed:
         """The same of the molecules ``rows`` alone."""
         return replace(

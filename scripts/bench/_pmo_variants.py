@@ -102,14 +102,8 @@ def _by_surrogate(
     values = np.nan_to_num(function([library[i] for i in tested])).tolist()
     nowhere = np.zeros((len(library), 1))
     while len(tested) < calls:
-        observed = Observed(
-            tuple(library[i] for i in tested),
-            nowhere[tested],
-            np.zeros(len(tested), int),
-            np.array(values),
-            np.ones(len(tested), int),
-            float("nan"),
-        )
+        tried = [library[i] for i in tested]
+        observed = Observed.once(tried, nowhere[tested], np.array(values))
         rows = np.argsort(-observed.utility, kind="stable")[:FIT_ROWS]
         fitted = fit_hyperparameters(observed.rows(rows), ("structure",), seed)
         surrogate = MoleculeGP.of(observed, fitted)
