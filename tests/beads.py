@@ -30,6 +30,10 @@ def molecules() -> dict[tuple[int, ...], str]:
     return {beads: smiles for smiles, beads in levels().items()}
 
 
+# Edits of a graph leave the space of beads.
+IN_SPACE = {"edit": 0.0, "recombination": 0.0}
+
+
 class BeadGenerator:
     """z ``(n, LENGTH)``: coordinate i rounds to the number of bead i."""
 

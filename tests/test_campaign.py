@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from beads import BeadGenerator, distance_to, levels, molecules
+from beads import IN_SPACE, BeadGenerator, distance_to, levels, molecules
 
 from molvae.base.errors import ConfigError, FileError, InputError, ModelError
 from molvae.chem.similarity import nearest_molecules
@@ -31,8 +31,7 @@ from molvae.oracles.answers import Outcome
 
 TARGET = (4, 0, 3, 1, 4)
 measure = distance_to(TARGET)
-# Edits of a graph leave the space of beads.
-CONFIG = SearchConfig(batch_size=5, candidates=32, routes=Routes(edit=0.0, recombination=0.0))
+CONFIG = SearchConfig(batch_size=5, candidates=32, routes=Routes.parse(IN_SPACE))
 KNOWN = list(levels())[::400]
 """Eight molecules to begin with."""
 

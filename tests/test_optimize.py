@@ -16,6 +16,7 @@ import pytest
 import torch
 from beads import (
     BEADS,
+    IN_SPACE,
     LENGTH,
     STEP,
     BeadGenerator,
@@ -49,8 +50,6 @@ from molvae.optimize.trust_region import LENGTH as FIRST_LENGTH
 from molvae.oracles.objective import Objective
 
 TARGET = (4, 0, 3, 1, 4)
-# Edits of a graph leave the space of beads.
-IN_SPACE = {"edit": 0.0, "recombination": 0.0}
 SMALL = {"batch_size": 5, "candidates": 64, "routes": IN_SPACE}
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from beads import BeadGenerator, distance_to, levels, molecules
+from beads import IN_SPACE, BeadGenerator, distance_to, levels, molecules
 
 from molvae.base.errors import ConfigError, InputError, OracleError
 from molvae.optimize.campaign import Campaign
-from molvae.optimize.config import SearchConfig
+from molvae.optimize.config import Routes, SearchConfig
 from molvae.optimize.feasibility import shortfalls
 from molvae.optimize.goals import Goals
 from molvae.optimize.pareto import fronts, hypervolume
@@ -28,10 +28,10 @@ from molvae.oracles.objective import Objective
 
 FIRST, SECOND = (4, 0, 3, 1, 4), (1, 3, 0, 1, 2)
 near, far = distance_to(FIRST), distance_to(SECOND)
-CONFIG = SearchConfig(batch_size=5, candidates=32)
+CONFIG = SearchConfig(batch_size=5, candidates=32, routes=Routes.parse(IN_SPACE))
 BOTH = Goals.of({"near": "minimize", "far": "minimize"})
 KNOWN = list(levels())[::400]
-SMALL = {"batch_size": 5, "candidates": 32, "initial": 10}
+SMALL = {"batch_size": 5, "candidates": 32, "initial": 10, "routes": IN_SPACE}
 
 
 def aims() -> list[Objective]:
