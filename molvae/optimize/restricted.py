@@ -66,7 +66,8 @@ class RestrictedGenerator:
         for attempt in range(DRAWS):
             stream = derive_seed(seed, "draw", attempt)
             found |= self._missed(self.inner.sample(n, seed=stream))
-            if sum(miss == 0 for miss in found.values()) >= n:
+            enough = sum(miss == 0 for miss in found.values())
+            if enough >= n or enough * DRAWS < n * (attempt + 1):  # draws alone will not do
                 break
         met = [text for text, miss in found.items() if miss == 0]
         return met[:n] if len(met) >= n else met + self._search(found, n - len(met), seed)
