@@ -385,6 +385,8 @@ def test_an_objective_that_is_broken_keeps_what_the_other_gave(tmp_path: Path) -
         optimize(BeadGenerator(), goals, budget=12, store=path, **SMALL)
     with Campaign.open(path) as campaign:
         assert campaign.status().partial == 10
+    found = optimize(BeadGenerator(), aims(), budget=4, store=path, resume=True, **SMALL)
+    assert (len(found.observations), found.stopped) == (10, "budget used")
     found = optimize(BeadGenerator(), aims(), budget=12, store=path, resume=True, **SMALL)
     assert len(found.observations) == 12
     assert np.isfinite(found.values).all()
