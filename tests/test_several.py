@@ -297,6 +297,12 @@ def test_what_the_prior_never_makes_is_searched_for_from_the_lead() -> None:
     assert len(RestrictedGenerator(generator, goals).sample(10, seed=0)) >= 5
 
 
+def test_a_rare_pattern_is_found_without_a_lead_however_few_are_asked_for() -> None:
+    goals = Goals.of({"far": "minimize"}, restriction={"keep_smarts": "NC(F)NC(F)"})
+    assert (shortfalls(goals, BeadGenerator().sample(256, seed=2)) == 0).mean() < 0.01
+    assert len(RestrictedGenerator(BeadGenerator(), goals).sample(2, seed=0)) == 2
+
+
 def test_a_restricted_generator_is_a_function_of_its_seed() -> None:
     goals = Goals.of({"a": "maximize"}, ["hba <= 1"])
     generator = RestrictedGenerator(BeadGenerator(), goals)
