@@ -29,6 +29,7 @@ from beads import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+import molvae
 from molvae.base.errors import BudgetError, ConfigError, InputError, OracleError
 from molvae.optimize import routes, surrogates
 from molvae.optimize.acquisition import choose, draw, greedy_batch, thompson_batch
@@ -290,6 +291,12 @@ def test_a_generator_that_runs_out_of_molecules_ends_the_run() -> None:
 @pytest.mark.slow
 def test_an_objective_that_is_constant_does_no_harm() -> None:
     assert len(run(Objective("one", lambda s: 1.0, "maximize"), budget=20).observations) == 20
+
+
+def test_the_public_name_can_be_called_again_and_after_other_parts_were_imported() -> None:
+    for _ in range(2):
+        result = molvae.optimize(BeadGenerator(), distance(), budget=2, **SMALL)
+        assert len(result.observations) == 2
 
 
 # --- the result --------------------------------------------------------------------------------

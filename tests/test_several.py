@@ -297,6 +297,12 @@ def test_what_the_prior_never_makes_is_searched_for_from_the_lead() -> None:
     assert len(RestrictedGenerator(generator, goals).sample(10, seed=0)) >= 5
 
 
+def test_a_rare_pattern_is_found_without_a_lead_however_few_are_asked_for() -> None:
+    goals = Goals.of({"far": "minimize"}, restriction={"keep_smarts": "NC(F)NC(F)"})
+    assert (shortfalls(goals, BeadGenerator().sample(256, seed=2)) == 0).mean() < 0.01
+    assert len(RestrictedGenerator(BeadGenerator(), goals).sample(2, seed=0)) == 2
+
+
 def test_a_restricted_generator_is_a_function_of_its_seed() -> None:
     goals = Goals.of({"a": "maximize"}, ["hba <= 1"])
     generator = RestrictedGenerator(BeadGenerator(), goals)
@@ -385,6 +391,8 @@ def test_an_objective_that_is_broken_keeps_what_the_other_gave(tmp_path: Path) -
         optimize(BeadGenerator(), goals, budget=12, store=path, **SMALL)
     with Campaign.open(path) as campaign:
         assert campaign.status().partial == 10
+    found = optimize(BeadGenerator(), aims(), budget=4, store=path, resume=True, **SMALL)
+    assert (len(found.observations), found.stopped) == (10, "budget used")
     found = optimize(BeadGenerator(), aims(), budget=12, store=path, resume=True, **SMALL)
     assert len(found.observations) == 12
     assert np.isfinite(found.values).all()

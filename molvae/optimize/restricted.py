@@ -31,7 +31,7 @@ PARENTS = 20
 LENGTHS = (0.5, 1.0, 2.0)
 """Longest steps of the rounds in turn, in standard deviations of the prior."""
 ASKED = 256
-"""Samples that are counted to say why there is nothing."""
+"""Samples from which to set out without a lead, and to count to say why there is nothing."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,15 @@ class RestrictedGenerator:
         for attempt in range(DRAWS):
             stream = derive_seed(seed, "draw", attempt)
             found |= self._missed(self.inner.sample(n, seed=stream))
-            if sum(miss == 0 for miss in found.values()) >= n:
+            enough = sum(miss == 0 for miss in found.values())
+            if enough >= n or enough * DRAWS < n * (attempt + 1):  # draws alone will not do
                 break
-        met = [text for text, miss in found.items() if miss == 0]
-        return met[:n] if len(met) >= n else met + self._search(found, n - len(met), seed)
+        met = sum(miss == 0 for miss in found.values())
+        if met < n and not self.goals.restriction.leads:
+            # A search that has no lead to set out from needs a choice of samples instead.
+            found |= self._missed(self.inner.sample(ASKED, seed=derive_seed(seed, "choice")))
+        made = [text for text, miss in found.items() if miss == 0]
+        return made[:n] if len(made) >= n else made + self._search(found, n - len(made), seed)
 
     def _search(self, drawn: dict[str, float], n: int, seed: int) -> list[str]:
         """``n`` molecules that meet the demands and are not among those ``drawn``, or fewer."""

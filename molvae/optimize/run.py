@@ -22,7 +22,7 @@ from molvae.optimize.records import Observation, Suggestion
 from molvae.optimize.restriction import Restriction
 from molvae.optimize.result import Result
 from molvae.optimize.store import Store
-from molvae.oracles.evaluator import Evaluator, Outcome
+from molvae.oracles.evaluator import Evaluator, Outcome, Tell
 from molvae.oracles.objective import Objective
 from molvae.oracles.options import EvaluatorOptions
 
@@ -95,11 +95,13 @@ def optimize(
         raise BudgetError(f"the budget is {budget} evaluations; give at least 1")
     settings = _settings(generator, objectives, goals, config, start)
     with Campaign(Store(store, settings, resume=resume), generator, start) as campaign:
+        # What was begun under a larger budget is finished under a smaller one.
+        allowed = max(budget, len(campaign.observations()))
         with ExitStack() as stack:
             evaluators = [
                 stack.enter_context(
                     Evaluator(
-                        each, budget, _known(campaign, i), options=evaluation, executor=executor
+                        each, allowed, _known(campaign, i), options=evaluation, executor=executor
                     )
                 )
                 for i, each in enumerate(objectives)
@@ -174,21 +176,23 @@ def _evaluate(
     for number, evaluator in enumerate(evaluators):
         half = [o.suggestion for o in observations if not o.of(number).told]
         smiles = [s.smiles for s in (*half, *batch)]
-        last = evaluator is evaluators[-1]
-
-        def tell(
-            pairs: list[tuple[int, Outcome]],
-            number: int = number,
-            smiles: list[str] = smiles,
-            last: bool = last,
-        ) -> None:
-            campaign.evaluated([(smiles[i], outcome) for i, outcome in pairs], number)
-            bar.advance(len(pairs) if last else 0)
-
-        evaluator.evaluate(smiles, tell)
+        # A molecule is done when the last of its objectives is.
+        done = bar if evaluator is evaluators[-1] else None
+        evaluator.evaluate(smiles, _writer(campaign, number, smiles, done))
     best = campaign.best(1) if bar.visible and len(evaluators) == 1 else []
     if bar.visible:
         bar.note(f"best {best[0].outcome.value:.4g}" if best else "")
+
+
+def _writer(campaign: Campaign, number: int, smiles: Sequence[str], bar: Progress | None) -> Tell:
+    """What records the outcomes of one objective as they come."""
+
+    def tell(pairs: list[tuple[int, Outcome]]) -> None:
+        campaign.evaluated([(smiles[i], outcome) for i, outcome in pairs], number)
+        if bar is not None:
+            bar.advance(len(pairs))
+
+    return tell
 
 
 def _known(campaign: Campaign, number: int) -> dict[str, Outcome]:
