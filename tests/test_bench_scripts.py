@@ -11,13 +11,14 @@ import pytest
 
 BENCH = Path(__file__).resolve().parents[1] / "scripts" / "bench"
 SCRIPTS = sorted(
-    path.stem for path in BENCH.glob("*.py") if not path.stem.startswith(("_", "peer"))
+    path.stem for path in BENCH.glob("*.py") if not path.stem.startswith(("_", "peer", "pmo"))
 )
 sys.path.insert(0, str(BENCH))
 
 from _common import Rates, alternate, print_table, rates, sample_of  # noqa: E402
 from _flops import training_flop  # noqa: E402
 from _turns import Worker  # noqa: E402
+from pmo import area, top_means  # noqa: E402
 
 from molvae.models.config import ModelConfig  # noqa: E402
 
@@ -120,6 +121,40 @@ def test_tables_are_aligned_markdown(capsys):
     print_table([["a", "1"], ["bb", "22"]], ["name", "n"])
     lines = capsys.readouterr().out.splitlines()
     assert lines == ["| name |  n |", "| ---- | -: |", "| a    |  1 |", "| bb   | 22 |"]
+
+
+def test_the_area_under_the_best_ten_is_that_of_pmo():
+    values = [0.1] * 150 + [0.5] * 100  # after 100: .1, after 200 and 250: .5
+    assert list(top_means(values)) == pytest.approx([0.1, 0.5, 0.5])
+    whole = 100 * 0.05 + 100 * 0.3 + 50 * 0.5
+    assert area(values, 250) == pytest.approx(whole / 250)
+    # A run that stops early stays where it was.
+    assert area(values, 1000) == pytest.approx((whole + 750 * 0.5) / 1000)
+    assert list(top_means([0.3])) == [0.3]
+
+
+@pytest.mark.slow
+def test_pmo_runs_what_is_not_done_yet_and_writes_its_table(tmp_path):
+    def pmo(*arguments):
+        return subprocess.run(
+            [sys.executable, BENCH / "pmo.py", *arguments, "--out", tmp_path / "pmo"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    library = BENCH.parents[1] / "data" / "samples" / "moses_2000.smi"
+    run = ("run", "--tasks", "qed", "--calls", "40", "--library", library)
+    for variant in ("molvae", "random", "library-gp"):
+        assert f"{variant} qed seed 0" in pmo(*run, "--variant", variant)
+    assert pmo(*run) == ""
+    done = json.loads((tmp_path / "pmo" / "molvae-40" / "qed-0.json").read_text())
+    assert done["evaluated"] == 40
+    assert 0 < done["auc"] < done["top10"] <= 1
+    table = pmo("table")
+    assert "## 40 calls, seeds 0" in table
+    assert table.count("|") > 12
 
 
 @pytest.mark.slow
