@@ -223,7 +223,7 @@ def test_the_best_feasible_molecule_is_found_where_the_best_is_not_feasible(seed
         constraints=["hba <= 3 and hbd < 1"],
         budget=40,
         seed=seed,
-        **SMALL,
+        **{**SMALL, "candidates": 64},
     )
     assert result.top(1)[0][1] == min(map(near, met))
 
