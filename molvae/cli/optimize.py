@@ -267,17 +267,12 @@ def _search(model: str, chosen: OptimizeSettings, *, resume: bool, quiet: bool) 
         budget=chosen.budget,
         constraints=constraints,
         restriction=restriction,
-        scalarisation=chosen.scalarisation,
-        weights=chosen.weights,
-        batch_size=chosen.batch_size,
-        initial=chosen.initial,
-        candidates=chosen.candidates,
         start=start,
-        seed=chosen.seed,
         store=chosen.store,
         resume=resume,
         progress=show(quiet),
         evaluation=chosen_evaluation(chosen),
+        **chosen.search().to_dict(),
     )
 
 
