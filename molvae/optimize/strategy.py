@@ -228,6 +228,10 @@ def _pool(
         if surrogate is not None and len(pool) and attempt + 1 < rounds:
             bred = _bred(parents, pool, surrogate)
     assert pool is not None
+    if len(pool) < size:  # the neighbourhood is exhausted
+        seen = seen | set(pool.smiles)
+        more = proposals.from_prior(generator, n, seen, derive_seed(seed, "prior"))
+        pool = Candidates.join([pool, more])
     return pool
 
 
