@@ -96,8 +96,8 @@ class Several:
             counts=np.maximum(made, 1),
             variance=repeat_variance(self.standing.observations, assay),
         )
-        chosen = measured.rows(_fit_rows(observed.utility[told]))
-        fitted = fit_hyperparameters(chosen, self.config.surrogate, seed)
+        chosen = observed.rows(told).best_and_others(FIT_ROWS, 1 / 2, seed)
+        fitted = fit_hyperparameters(measured.rows(chosen), self.config.surrogate, seed)
         return MoleculeGP.of(measured, fitted).joint(looked)
 
     def _worst(self, assay: int, values: np.ndarray) -> float:
@@ -159,17 +159,6 @@ class Several:
         return weighted_scalarisation(
             kind, torch.as_tensor(reference), scale, weights, derive_seed(seed, "weights")
         )
-
-
-def _fit_rows(merit: np.ndarray) -> np.ndarray:
-    """The rows, ``FIT_ROWS`` at most, of which hyperparameters are learnt: half of them the best,
-    the others from all the rest alike."""
-    order = np.argsort(-merit, kind="stable")
-    if len(order) <= FIT_ROWS:
-        return np.arange(len(order))
-    best, others = order[: FIT_ROWS // 2], order[FIT_ROWS // 2 :]
-    spaced = np.linspace(0, len(others) - 1, FIT_ROWS - len(best)).round().astype(int)
-    return np.sort(np.concatenate([best, others[spaced]]))
 
 
 def _about(joint: Posterior | None, row: int) -> tuple[float, float]:

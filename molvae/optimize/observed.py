@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from molvae.base.seeds import derive_seed
 from molvae.optimize.store import Observation, Suggestion
 from molvae.optimize.trust_region import TrustRegion, replay
 
@@ -72,6 +73,17 @@ class Observed:
             counts=self.counts[rows],
             progress=self.progress[rows],
         )
+
+    def best_and_others(self, limit: int, share: float, seed: int) -> np.ndarray:
+        """The numbers of at most ``limit`` molecules, in order: a ``share`` of them the best, the
+        others at random; no utility is NaN."""
+        n = len(self.utility)
+        if n <= limit:
+            return np.arange(n)
+        order = np.argsort(-self.utility, kind="stable")
+        best, others = order[: int(limit * share)], order[int(limit * share) :]
+        rng = np.random.default_rng(derive_seed(seed, "memory"))
+        return np.sort(np.concatenate([best, rng.choice(others, limit - len(best), replace=False)]))
 
     def without_gaps(self) -> Observed:
         """The same, what failed being as bad as the worst (0 where nothing has a value)."""

@@ -8,14 +8,8 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from molvae.base.seeds import derive_seed
 from molvae.chem.smiles import canonicalise_many
 from molvae.models.windows import Windows
-
-CROSSOVER = 0.4
-"""Share of children with two parents."""
-SCALES = 8.0
-"""The longest step of a child is so many times the shortest."""
 
 
 class MoleculeGenerator(Protocol):
@@ -139,25 +133,3 @@ def decoded(
 ) -> Candidates:
     """New molecules that the generator makes of the latents ``asked (n, d)``."""
     return known(generator, generator.decode(asked), origin, seen, asked)
-
-
-def children(
-    parents: np.ndarray, n: int, length: float, seed: int
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """``(n, d)`` latents around ``parents (p, d)``, best parent first, and where each is from.
-
-    A perturbation steps from one parent in a random direction; a crossover goes part of the way
-    to another parent, and a little to the side. Better parents have more children, and steps are
-    of all scales up to ``length``, as nobody knows how rough the decoder is where they stand.
-    """
-    rng = np.random.default_rng(derive_seed(seed, "children"))
-    p, d = parents.shape
-    weight = 1.0 / np.arange(1, p + 1)
-    first = rng.choice(p, n, p=weight / weight.sum())
-    other = rng.choice(p, n, p=weight / weight.sum())
-    crossed = (rng.random(n) < CROSSOVER) & (first != other)
-    way = np.where(crossed, rng.uniform(0.1, 0.5, n), 0.0)[:, None]
-    step = length * SCALES ** -rng.random(n)[:, None]
-    noise = np.where(crossed[:, None], step / 4, step) * rng.standard_normal((n, d))
-    z = parents[first] + way * (parents[other] - parents[first]) + noise
-    return z, tuple("crossover" if c else "perturbation" for c in crossed)

@@ -13,11 +13,10 @@ from molvae.latent.refresh import refreshed
 from molvae.optimize.memory import Memory
 from molvae.optimize.observed import Observed
 from molvae.optimize.proposals import MoleculeGenerator
+from molvae.optimize.routes import by_rank
 
 LEARNT = 100
 """Best molecules that are learnt."""
-RANK = 5.0
-"""The molecule of rank r (from 0) is learnt in proportion to 1 / (RANK + r)."""
 
 
 def renewed(
@@ -32,7 +31,7 @@ def renewed(
         return generator
     best = np.argsort(-first.utility, kind="stable")[:LEARNT]
     smiles = [first.smiles[i] for i in best]
-    weight = 1.0 / (RANK + np.arange(len(best)))
+    weight = by_rank(len(best))
     stream = derive_seed(seed, "renewal", len(first.utility))
     key = (generator.fingerprint, tuple(smiles), stream)
     return memory.recall("generator", key, lambda: _renewed(generator, smiles, weight, stream))

@@ -10,22 +10,23 @@ import numpy as np
 from molvae.base.seeds import derive_seed
 from molvae.chem.smiles import canonicalise_many
 from molvae.models.windows import Windows
+from molvae.optimize.config import Routes
 from molvae.optimize.feasibility import demands, misses, shortfalls
 from molvae.optimize.goals import Goals
 from molvae.optimize.proposals import (
     LocalGenerator,
     MoleculeGenerator,
     admitted,
-    children,
     local,
 )
+from molvae.optimize.routes import Parents, by_rank, offspring
 
 DRAWS = 4
 """Times that the prior is drawn from to make up for what is turned down."""
 ROUNDS = 8
 """Rounds of the search for molecules that meet the demands, where the prior has too few."""
-CHILDREN = 128
-"""Latents decoded in a round."""
+CHILDREN = 256
+"""Children in a round."""
 PARENTS = 20
 """Molecules that miss the demands by least, from which a round sets out."""
 LENGTHS = (0.5, 1.0, 2.0)
@@ -111,26 +112,23 @@ class RestrictedGenerator:
 
     def _search(self, drawn: dict[str, float], n: int, seed: int) -> list[str]:
         """``n`` molecules that meet the demands and are not among those ``drawn``, or fewer."""
-        start = drawn | self._missed(self.goals.restriction.leads)
-        texts = sorted(start, key=lambda text: start[text])[: 2 * PARENTS]
-        z = np.asarray(self.inner.encode(texts), float).reshape(-1, self.latent_dim)
-        usable = np.isfinite(z).all(axis=1)
-        z, missed = z[usable], np.array([start[text] for text in texts])[usable]
-        known, met = set(start), [s for s, miss in start.items() if miss == 0 and s not in drawn]
-        for number in range(ROUNDS if len(z) else 0):
-            if len(met) >= n:
+        missed = drawn | self._missed(self.goals.restriction.leads)
+        met = [text for text, miss in missed.items() if miss == 0 and text not in drawn]
+        for number in range(ROUNDS):
+            best = sorted(missed, key=lambda text: missed[text])[: 2 * PARENTS]
+            z = np.asarray(self.inner.encode(best), float).reshape(-1, self.latent_dim)
+            rows = np.flatnonzero(np.isfinite(z).all(axis=1))[:PARENTS]
+            if len(met) >= n or not len(rows):
                 break
-            best = np.argsort(missed, kind="stable")[:PARENTS]
+            parents = Parents(tuple(best[i] for i in rows), z[rows], by_rank(len(rows)))
             length = LENGTHS[number % len(LENGTHS)]
-            asked, _ = children(z[best], CHILDREN, length, derive_seed(seed, "search", number))
-            made = canonicalise_many(self.inner.decode(asked))
-            first = {text: i for i, text in reversed(list(enumerate(made))) if text is not None}
-            rows = sorted(i for text, i in first.items() if text not in known)
-            texts = [text for i in rows if (text := made[i]) is not None]
-            totals = misses(self.goals, texts)
-            met += [text for text, miss in zip(texts, totals, strict=True) if miss == 0]
-            known |= set(texts)
-            z, missed = np.concatenate([z, asked[rows]]), np.concatenate([missed, totals])
+            stream = derive_seed(seed, "search", number)
+            found = offspring(
+                self.inner, parents, CHILDREN, Routes(), length, missed.keys(), stream
+            )
+            totals = misses(self.goals, found.smiles)
+            met += [text for text, miss in zip(found.smiles, totals, strict=True) if miss == 0]
+            missed |= dict(zip(found.smiles, totals.tolist(), strict=True))
         return met[:n]
 
     def _missed(self, smiles: Sequence[str]) -> dict[str, float]:

@@ -26,6 +26,8 @@ from molvae.optimize.proposals import Candidates, MoleculeGenerator, admitted, l
 
 SCALES = 8.0
 """The longest latent step is so many times the shortest."""
+RANK = 5.0
+"""A molecule of rank r (from 0) has children in proportion to 1 / (RANK + r)."""
 ENDINGS = 0.3
 """Share of the rewritten molecules that lose their end, not a part in the middle."""
 
@@ -41,6 +43,16 @@ class Parents:
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Numbers ``(n,)`` of parents, with repeats."""
         return rng.choice(len(self.smiles), n, p=self.weight / self.weight.sum())
+
+
+def by_rank(n: int) -> np.ndarray:
+    """The weight ``(n,)`` of each of ``n`` molecules, best first.
+
+    >>> (by_rank(3) / by_rank(3)[0]).round(2)
+    array([1.  , 0.83, 0.71])
+    """
+    weight = 1.0 / (RANK + np.arange(n))
+    return weight / weight.sum()
 
 
 Climb = Callable[[np.ndarray], np.ndarray]

@@ -24,7 +24,7 @@ from molvae.optimize.observed import Observed
 from molvae.optimize.parts import Part
 from molvae.optimize.proposals import Candidates, MoleculeGenerator
 from molvae.optimize.renewal import renewed
-from molvae.optimize.routes import Climb, Parents, offspring
+from molvae.optimize.routes import Climb, Parents, by_rank, offspring
 from molvae.optimize.store import Observation, Reason, Suggestion
 from molvae.optimize.surrogates import FIT_ROWS, MoleculeGP, fit_hyperparameters
 from molvae.optimize.trust_region import TrustRegion
@@ -36,8 +36,6 @@ PARENTS = 100
 """Molecules that have children, at most: the best tested, and the best of those expected."""
 EARLIER = 0.3
 """Share of the parents' weight that is with the best of all, where the region is a new one."""
-RANK = 5.0
-"""A parent of rank r (from 0) has children in proportion to 1 / (RANK + r)."""
 MEMORY = 1200
 """Observations the surrogate sees at most: two thirds the best, the others at random."""
 LEARNABLE = 5
@@ -143,13 +141,8 @@ def _parents(observed: Observed, failed: np.ndarray, region: TrustRegion) -> Par
     if not chosen:
         return None
     rows = np.concatenate([rows for rows, _ in chosen])
-    weight = np.concatenate([share * _by_rank(len(rows)) for rows, share in chosen])
+    weight = np.concatenate([share * by_rank(len(rows)) for rows, share in chosen])
     return Parents(tuple(observed.smiles[i] for i in rows), observed.z[rows], weight)
-
-
-def _by_rank(n: int) -> np.ndarray:
-    weight = 1.0 / (RANK + np.arange(n))
-    return weight / weight.sum()
 
 
 def _learn(
@@ -162,16 +155,16 @@ def _learn(
     """
     first = observed.rows(np.arange(_refitted(len(observed.utility))))
     key = (first.smiles, first.utility.tobytes())
-    rows = _best_and_random(first.utility, FIT_ROWS, 1 / 2, fit_seed)
+    chosen = first.rows(first.best_and_others(FIT_ROWS, 1 / 2, fit_seed))
     hyperparameters = memory.recall(
-        parts, key, lambda: fit_hyperparameters(first.rows(rows), parts, fit_seed)
+        parts, key, lambda: fit_hyperparameters(chosen, parts, fit_seed)
     )
     return MoleculeGP.of(_remembered(observed, seed), hyperparameters)
 
 
 def _remembered(observed: Observed, seed: int) -> Observed:
     """The observations that the surrogates see."""
-    return observed.rows(_best_and_random(observed.utility, MEMORY, 2 / 3, seed))
+    return observed.rows(observed.best_and_others(MEMORY, 2 / 3, seed))
 
 
 def _refitted(n: int) -> int:
@@ -184,16 +177,6 @@ def _refitted(n: int) -> int:
     while at <= n:
         size, at = at, max(at + 1, int(REFIT * at))
     return size
-
-
-def _best_and_random(utility: np.ndarray, limit: int, share: float, seed: int) -> np.ndarray:
-    """The rows ``(limit,)``, in order, of which a ``share`` are the best; all if they are fewer."""
-    if len(utility) <= limit:
-        return np.arange(len(utility))
-    order = np.argsort(-utility, kind="stable")
-    best, others = order[: int(limit * share)], order[int(limit * share) :]
-    rng = np.random.default_rng(derive_seed(seed, "memory"))
-    return np.sort(np.concatenate([best, rng.choice(others, limit - len(best), replace=False)]))
 
 
 def _pool(
@@ -242,7 +225,7 @@ def _bred(parents: Parents, pool: Candidates, surrogate: MoleculeGP) -> Parents:
     hopes = surrogate.hopes(Described.of(smiles, z))
     _, first = np.unique(smiles, return_index=True)  # a parent may stand there twice
     order = first[np.argsort(-hopes[first], kind="stable")][:PARENTS]
-    return Parents(tuple(smiles[i] for i in order), z[order], _by_rank(len(order)))
+    return Parents(tuple(smiles[i] for i in order), z[order], by_rank(len(order)))
 
 
 def _choose(
