@@ -190,6 +190,16 @@ def test_a_finished_campaign_resumed_evaluates_nothing_and_a_larger_budget_goes_
     assert smiles_of(more) == smiles_of(default_run())[:15]
 
 
+def test_a_campaign_goes_on_as_it_was_begun_where_nothing_else_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "run.sqlite"
+    run(budget=15, batch_size=4, initial=7, store=path)
+    usual = optimize(BeadGenerator(), distance(), budget=23, store=path, resume=True)
+    steps = [o.suggestion.step for o in usual.observations]
+    assert [steps.count(step) for step in range(5)] == [7, 4, 4, 4, 4]
+    with pytest.raises(ConfigError, match="batch_size"):
+        optimize(BeadGenerator(), distance(), budget=30, batch_size=5, store=path, resume=True)
+
+
 @pytest.mark.parametrize(
     ("changed", "key"),
     [

@@ -103,7 +103,7 @@ def new(
         ),
     ] = None,
     candidates: Annotated[
-        int | None, typer.Option(help="Latents decoded for a batch.  [default: 512]")
+        int | None, typer.Option(help="Candidates for a batch.  [default: 600]")
     ] = None,
     sane: Sane = None,
     seed: Seed = None,

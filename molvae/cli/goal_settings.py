@@ -37,6 +37,13 @@ class GoalSettings(SearchConfig):
         """The search alone."""
         return SearchConfig(**{name: getattr(self, name) for name in SearchConfig.model_fields})
 
+    def given(self) -> dict[str, Any]:
+        """The keys of the search that were given."""
+        chosen = self.search().to_dict()
+        return {
+            key: chosen[key] for key in SearchConfig.model_fields if key in self.model_fields_set
+        }
+
     def restriction(self) -> Restriction:
         """Where the search is kept; :class:`ConfigError` where that makes no sense."""
         from molvae.optimize.restriction import Restriction

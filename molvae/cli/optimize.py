@@ -126,14 +126,21 @@ def optimize(
         int | None, typer.Option(help="Unique molecules to evaluate.  [default: 300]")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Molecules evaluated in each step.  [default: 10]")
+        int | None,
+        typer.Option(
+            help="Molecules evaluated in each step.  [default: 10; from a budget of 1,000 on, 40 "
+            "and growing]"
+        ),
     ] = None,
     initial: Annotated[
         int | None,
-        typer.Option(help="Prior samples evaluated first.  [default: 3 steps; 0 with --start]"),
+        typer.Option(
+            help="Prior samples evaluated first.  [default: 3 steps, or 0 with --start; from a "
+            "budget of 1,000 on, 200]"
+        ),
     ] = None,
     candidates: Annotated[
-        int | None, typer.Option(help="Latents decoded in each step.  [default: 512]")
+        int | None, typer.Option(help="Candidates of each step.  [default: 600]")
     ] = None,
     start: Annotated[
         str | None,
@@ -272,7 +279,7 @@ def _search(model: str, chosen: OptimizeSettings, *, resume: bool, quiet: bool) 
         resume=resume,
         progress=show(quiet),
         evaluation=chosen_evaluation(chosen),
-        **chosen.search().to_dict(),
+        **chosen.given(),
     )
 
 

@@ -17,6 +17,9 @@ from molvae.base.errors import ConfigError
 from molvae.base.records import Record
 from molvae.optimize.parts import PARTS, Part
 
+LARGE = 1000
+"""Evaluations from which on a budget is a large one."""
+
 
 class Routes(Record):
     """Of which route how large a share of the candidates comes; 0 leaves it out.
@@ -71,7 +74,7 @@ class SearchConfig(Record):
     batch_size: PositiveInt = 10
     growth: NonNegativeFloat = 0.0
     initial: NonNegativeInt | None = None
-    candidates: int = Field(default=512, ge=16)
+    candidates: int = Field(default=600, ge=16)
     rounds: PositiveInt = 2
     routes: Routes = Routes()
     refresh: NonNegativeInt = 0
@@ -95,6 +98,20 @@ class SearchConfig(Record):
         [20, 40, 100]
         """
         return min(max(self.batch_size, int(self.growth * evaluated)), 5 * self.batch_size)
+
+    @classmethod
+    def usual(cls, budget: int) -> dict[str, int | float]:
+        """What :func:`~molvae.optimize.run.optimize` takes for a budget unless told otherwise.
+
+        From a thousand evaluations on, steps grow: small ones while every value teaches much,
+        large ones where thousands are known.
+
+        >>> SearchConfig.usual(300), SearchConfig.usual(10_000)["growth"]
+        ({'batch_size': 10}, 0.03)
+        """
+        if budget < LARGE:
+            return {"batch_size": 10}
+        return {"batch_size": 40, "growth": 0.03, "initial": 200}
 
     def check(self, objectives: int) -> None:
         """Refuse weights of another number than there are ``objectives``."""

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from molvae.base.errors import BudgetError, InputError
@@ -66,6 +67,8 @@ def optimize(
         evaluation: worker processes, limits and further tries; the default is this process.
         executor: evaluates in their place, for instance on a cluster; see :class:`Evaluator`.
         search: keys of :class:`SearchConfig`, such as ``batch_size``, ``initial`` and ``seed``.
+            Those not given are :meth:`SearchConfig.usual` for the budget, or, with ``resume``, what
+            the campaign was begun with.
 
     Returns:
         All evaluations. Fewer than ``budget`` if the generator has no more new molecules.
@@ -83,7 +86,7 @@ def optimize(
     objectives = [objective] if isinstance(objective, Objective) else list(objective)
     aims = [(each.name, each.direction) for each in objectives]
     goals = Goals.of(aims, constraints, restriction=restriction)
-    config = SearchConfig.parse(search, where="optimize")
+    config = _config(search, budget, store if resume else None)
     config.check(len(objectives))
     start = list(dict.fromkeys(start))
     if len(start) > budget:
@@ -203,6 +206,18 @@ def _known(campaign: Campaign, number: int) -> dict[str, Outcome]:
 
 def _untold(observation: Observation, evaluators: Sequence[Evaluator]) -> bool:
     return any(not observation.of(number).told for number in range(len(evaluators)))
+
+
+def _config(
+    search: Mapping[str, Any], budget: int, begun: str | os.PathLike[str] | None
+) -> SearchConfig:
+    """The search as asked for, and as the campaign was ``begun`` where nothing is said."""
+    usual: Mapping[str, Any] = SearchConfig.usual(budget)
+    if begun is not None and Path(begun).exists():
+        with Store(begun, {}, resume=True, create=False, partial=True) as store:
+            usual = {key: store.settings.get(key) for key in SearchConfig.model_fields}
+        usual = {key: value for key, value in usual.items() if value is not None}
+    return SearchConfig.parse({**usual, **search}, where="optimize")
 
 
 def _settings(

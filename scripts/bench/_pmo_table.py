@@ -32,9 +32,9 @@ ends, and its last mean fills the rest of the area, which can only be too little
     python scripts/bench/pmo.py table --out pmo --write docs/pmo.md
 
 Published figures are means of 3 to 5 seeds without pre-screening of a library: {sources}.
-"minutes" are wall time of one core of a shared two-core x86-64 virtual machine with other work on
-it; "molecules" how many unique ones were evaluated; "good" the share of the hundred best that
-have no alert (PAINS, BRENK, NIH) and an SA below 4. A value in bold is the best of its row.
+"minutes" are CPU time of one thread, the task's own included; "molecules" how many unique ones
+were evaluated; "good" the share of the hundred best that have no alert (PAINS, BRENK, NIH) and an
+SA below 4. A value in bold is the best of its row.
 """
 
 
@@ -86,7 +86,7 @@ def main_table(ours: dict[str, list[dict[str, Any]]]) -> str:
                 name,
                 *(f"**{v:.3f}**" if v == best > mean else f"{v:.3f}" for v in published.values()),
                 f"**{text}**" if mean >= best else text,
-                f"{statistics.mean(run['seconds'] for run in runs) / 60:.1f}",
+                f"{statistics.mean(run['cpu_seconds'] for run in runs) / 60:.1f}",
                 f"{statistics.mean(run['evaluated'] for run in runs):,.0f}",
                 f"{statistics.mean(run['good'] for run in runs):.2f}",
             ]

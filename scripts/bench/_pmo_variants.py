@@ -31,12 +31,6 @@ class Variant:
     changes: dict[str, Any] = field(default_factory=dict)
     library: str | None = None
 
-    def search(self, calls: int) -> dict[str, Any]:
-        """The settings of the search for a budget of so many calls."""
-        large = {"batch_size": 40, "growth": 0.03, "candidates": 600, "initial": 200}
-        small = {"batch_size": 10, "candidates": 600, "initial": 50}
-        return {**(large if calls > 1000 else small), **self.changes}
-
 
 def _without(*routes: str) -> dict[str, Any]:
     return {"routes": dict.fromkeys(routes, 0.0)}

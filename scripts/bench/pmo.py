@@ -38,6 +38,7 @@ from molvae.base.files import write_json
 from molvae.chem.alerts import alerts
 from molvae.chem.properties import describe
 from molvae.chem.smiles import parse_many
+from molvae.optimize.config import SearchConfig
 from molvae.optimize.run import optimize
 from molvae.oracles.tasks import TASKS, task
 
@@ -127,7 +128,7 @@ def searched(
             store=store,
             resume=True,
             progress=False,
-            **{**variant.search(options.calls), "seed": seed},
+            **{**SearchConfig.usual(options.calls), **variant.changes, "seed": seed},
         )
         values = np.nan_to_num(result.values)
         now = np.sort(values)[-TOP:].mean()
