@@ -298,6 +298,14 @@ def test_a_generator_that_runs_out_of_molecules_ends_the_run() -> None:
     assert len(result.observations) == 25
 
 
+@pytest.mark.parametrize("told_apart", [False, True])
+def test_where_all_molecules_are_worth_the_same_the_prior_is_searched(told_apart: bool) -> None:
+    value = (lambda s: float(s.count("N"))) if told_apart else (lambda s: 0.0)
+    result = run(Objective("value", value, "maximize"), budget=80, batch_size=20, initial=60)
+    last = {o.suggestion.origin for o in result.observations[60:]}
+    assert (last == {"prior"}) != told_apart
+
+
 @pytest.mark.slow
 def test_an_objective_that_is_constant_does_no_harm() -> None:
     assert len(run(Objective("one", lambda s: 1.0, "maximize"), budget=20).observations) == 20

@@ -40,6 +40,8 @@ MEMORY = 1200
 """Observations the surrogate sees at most: two thirds the best, the others at random."""
 LEARNABLE = 5
 """Observations before a surrogate is of any use."""
+ALIKE = 50
+"""Observations of which all are worth the same, after which the prior is drawn from instead."""
 REFIT = 1.3
 """Hyperparameters are fitted anew when there are so many times as many observations."""
 SHORTLIST = 300
@@ -105,9 +107,12 @@ def next_batch(
     # A molecule that failed is as bad as the worst: the search moves away from it.
     failed = np.isnan(observed.utility)
     observed = observed.without_gaps()
-    parents = _parents(observed, failed, region)
+    told_apart = bool(np.ptp(observed.utility) > 0)
+    # Around molecules that are all worth the same there is no more to be found than elsewhere.
+    lost = not told_apart and len(failed) >= ALIKE
+    parents = None if lost else _parents(observed, failed, region)
     surrogate = None
-    if len(failed) >= LEARNABLE and not failed.all():
+    if len(failed) >= LEARNABLE and told_apart:
         surrogate = _learn(observed, config.surrogate, config.seed, seed, memory)
     climb = None
     if surrogate is not None and config.routes.gradient:
@@ -193,6 +198,7 @@ def _pool(
     """New molecules: bred from the parents over some generations, or from the prior alone."""
     n = config.candidates if size <= config.batch_size else max(config.candidates, 4 * size)
     if parents is None:
+        n = n if surrogate is not None else 2 * size
         return proposals.from_prior(generator, n, seen, derive_seed(seed, "prior"))
     pool: Candidates | None = None
     bred = parents

@@ -134,7 +134,7 @@ def searched(
         now = np.sort(values)[-TOP:].mean()
         waited = len(values) - options.patience
         before = np.sort(values[: max(waited, 0)])[-TOP:].mean() if waited > 0 else -np.inf
-        if len(values) < calls or now >= BEST or now < before + CHANGED:
+        if len(values) < calls or now >= BEST or 0 < now < before + CHANGED:
             break
     order = [o.suggestion.smiles for o in result.observations]
     return order, values.tolist()
