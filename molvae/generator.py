@@ -212,13 +212,20 @@ class Generator:
         config, critic = self.model.config.critic, self.model.critic
         if config is None or critic is None:
             raise ModelError("this model has no critic; fit one with molvae models critic")
-        mols = parse_many(smiles)
-        counts = part_counts(mols, config.bits)
-        rows = (counts.indices.astype(np.int64), counts.data, counts.indptr[:-1].astype(np.int64))
-        with torch.inference_mode():
-            given = [torch.from_numpy(part).to(self.device) for part in rows]
-            score: np.ndarray = critic(*given).double().cpu().numpy()
-        score[[mol is None for mol in mols]] = np.nan
+        score = np.full(len(smiles), np.nan)
+        for start in range(0, len(smiles), self.batch_size):  # molecules are large: few at a time
+            mols = parse_many(smiles[start : start + self.batch_size])
+            there = np.array([mol is not None for mol in mols])
+            counts = part_counts(mols, config.bits)
+            rows = (
+                counts.indices.astype(np.int64),
+                counts.data,
+                counts.indptr[:-1].astype(np.int64),
+            )
+            with torch.inference_mode():
+                given = [torch.from_numpy(part).to(self.device) for part in rows]
+                logits: np.ndarray = critic(*given).double().cpu().numpy()
+            score[start : start + len(mols)] = np.where(there, logits, np.nan)
         return score
 
     def sample(

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,11 @@ def square(x: int) -> int:
     return x * x
 
 
+def nap(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
 def kill_on_three(x: int) -> int:
     if x == 3:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -202,6 +208,14 @@ def test_a_parallel_map_reads_only_a_few_items_ahead() -> None:
     assert next(results) == 0
     assert len(taken) < 20
     results.close()
+
+
+def test_a_parallel_map_left_early_does_not_wait_for_what_was_read_ahead() -> None:
+    results = ordered_map(nap, [0, 600, 600, 600, 600, 600], workers=2)
+    assert next(results) == 0
+    start = time.monotonic()
+    results.close()
+    assert time.monotonic() - start < 300
 
 
 def test_a_killed_worker_is_an_error_not_a_hang() -> None:

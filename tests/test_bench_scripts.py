@@ -6,7 +6,9 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 BENCH = Path(__file__).resolve().parents[1] / "scripts" / "bench"
@@ -15,6 +17,7 @@ SCRIPTS = sorted(
 )
 sys.path.insert(0, str(BENCH))
 
+import _peer_metrics  # noqa: E402
 from _common import Rates, alternate, print_table, rates, sample_of  # noqa: E402
 from _flops import training_flop  # noqa: E402
 from _turns import Worker  # noqa: E402
@@ -74,6 +77,20 @@ def test_a_worker_that_fails_is_an_error_and_not_an_endless_wait(tmp_path):
     script.write_text("raise SystemExit(3)")
     with pytest.raises(SystemExit, match="status 3"):
         Worker([sys.executable, script])
+
+
+def test_molsets_metrics_get_the_names_that_current_packages_have_no_longer(monkeypatch):
+    numpy = SimpleNamespace(nan=np.nan, vstack=np.vstack)
+    pandas = SimpleNamespace(DataFrame=type("DataFrame", (), {}))
+    scipy = SimpleNamespace(sqrtm=lambda a: a)
+    monkeypatch.setitem(sys.modules, "rdkit.six", None)
+    for name, stub in (("np", numpy), ("pd", pandas), ("linalg", scipy)):
+        monkeypatch.setattr(_peer_metrics, name, stub)
+    _peer_metrics.shim()
+    assert np.isnan(numpy.NaN)
+    assert numpy.row_stack is np.vstack
+    assert callable(pandas.DataFrame.append)
+    assert scipy.sqrtm(2.0, disp=False) == (2.0, 0.0)
 
 
 def test_flop_count_is_that_of_the_products_of_the_model():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -153,8 +154,12 @@ def test_draws_repeat_and_need_a_critic_for_candidates(judged: Path, model: Path
 
 
 def test_realism_is_aligned_and_nan_for_what_is_no_molecule(judged: Path) -> None:
-    found = load(judged, "cpu").realism(["CCO", None, "not one", "c1ccccc1"])
+    given = ["CCO", None, "not one", "c1ccccc1"]
+    found = load(judged, "cpu").realism(given)
     assert np.isnan(found).tolist() == [False, True, True, False]
+    few_at_a_time = replace(load(judged, "cpu"), batch_size=3).realism(given)
+    np.testing.assert_allclose(few_at_a_time, found, rtol=1e-5)
+    assert load(judged, "cpu").realism([]).shape == (0,)
 
 
 def test_fine_tuning_leaves_the_critic_behind_and_a_new_head_keeps_it(

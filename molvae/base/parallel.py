@@ -49,7 +49,8 @@ def ordered_map(
 
     ``function`` must be picklable (a module-level function). ``workers`` None takes every core;
     1 runs in this process. Worker processes are spawned, never forked, so it is safe beside
-    threads and torch; give them work of a second or so per item (see :func:`chunked`).
+    threads and torch; give them work of a second or so per item (see :func:`chunked`). Whoever
+    closes the iterator early does not wait for the items that were read ahead.
     """
     workers = default_workers() if workers is None else workers
     if workers <= 1:
@@ -75,4 +76,7 @@ def ordered_map(
             "without 'if __name__ == \"__main__\":' (put the call under it, or use one worker)"
         ) from error
     finally:
+        if pending:  # nobody wants what is left: it is not waited for
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
         pool.shutdown(wait=True, cancel_futures=True)

@@ -41,10 +41,10 @@ def shim() -> None:
         sys.modules["rdkit.six"].iteritems = lambda mapping: iter(mapping.items())
     if not hasattr(pd.DataFrame, "append"):
         pd.DataFrame.append = lambda self, other, sort=False: pd.concat([self, other], sort=sort)
-    if not hasattr(np, "NaN"):
-        np.nan = np.nan
-    if not hasattr(np, "row_stack"):
-        np.vstack = np.vstack
+    # By setattr, for linters "correct" an assignment to the current name, which does nothing.
+    for gone, current in (("NaN", np.nan), ("row_stack", np.vstack)):
+        if not hasattr(np, gone):
+            setattr(np, gone, current)
     if "disp" not in inspect.signature(linalg.sqrtm).parameters:
         root = linalg.sqrtm
         linalg.sqrtm = lambda a, disp=True: root(a) if disp else (root(a), 0.0)

@@ -1,8 +1,9 @@
 """Throughput: sampling on all cores with flat memory; on a GPU, training and a million molecules.
 
 On the CPU, to canonical SMILES end to end through the bulk route (``generate_shards``), in a
-process of its own for each size, whose peak memory and that of its largest worker are reported;
-and the share of network, codec and RDKit, in CPU time of one thread.
+process of its own for each size, whose peak memory and that of its largest worker are reported,
+beside the CPU time of all processes; and the share of network, codec, RDKit and critic, in CPU time
+of one thread. A draw is what ``generate`` makes of one latent: with a critic, several candidates.
 
 On a GPU, tokens per second of the real training loop, beside what cuDNN's ``nn.GRU`` alone reaches
 on the same molecules and sizes (forward and backward of the encoder's and the decoder's layers,
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -46,7 +48,7 @@ from molvae.models.sampling import SamplingOptions, generate
 from molvae.training.loop import train
 from molvae.training.trainer import Trainer
 
-STAGES = ("network", "ids to SMILES", "RDKit", "SMILES to ids and mending")
+STAGES = ("network", "ids to SMILES", "RDKit", "SMILES to ids and mending", "critic")
 NEEDS_GPU = "The GPU part (training throughput, a million molecules) needs a CUDA device: left out."
 
 
@@ -54,7 +56,8 @@ def main() -> None:
     parser = arguments(__doc__, rounds=1)
     parser.add_argument("--model", default="druglike", help="directory or name (%(default)s)")
     parser.add_argument("--sizes", type=int, nargs=2, default=[20_000, 100_000], metavar="N")
-    parser.add_argument("--staged", type=int, default=5000, help="molecules for the shares")
+    parser.add_argument("--block", type=int, help="draws in a block (default: as generate has it)")
+    parser.add_argument("--staged", type=int, default=5000, help="draws for the shares")
     parser.add_argument("--million", type=int, default=1_000_000, help="molecules on the GPU")
     parser.add_argument("--steps", type=int, default=200, help="training steps on the GPU")
     parser.add_argument("--batch", type=int, default=1024, help="molecules in a training step")
@@ -69,10 +72,10 @@ def main() -> None:
         options.model, options.preset, options.batch = str(smoke_model(place)), "tiny", 64
         options.corpus = corpus_of(sample_of(SAMPLE, 300, place), place).path
     if options.here is not None:
-        print(json.dumps(bulk(options.model, options.here)))
+        print(json.dumps(bulk(options.model, options.here, options.block)))
         return
     results: dict[str, Any] = {"workers": default_workers()}
-    results["bulk"] = [in_a_process(options.model, n) for n in options.sizes]
+    results["bulk"] = [in_a_process(options.model, n, options.block) for n in options.sizes]
     show_bulk(results["bulk"], results["workers"])
     generator = load(options.model, "cpu")
     torch.set_num_threads(1)
@@ -89,14 +92,15 @@ def main() -> None:
 # --- sampling -------------------------------------------------------------------------------------
 
 
-def bulk(model: str, n: int, device: str = "cpu") -> dict[str, Any]:
+def bulk(model: str, n: int, block: int | None, device: str = "cpu") -> dict[str, Any]:
     """``n`` molecules through the bulk route, in this process and its workers."""
     generator = load(model, device)
     before = peak(resource.RUSAGE_SELF)
+    cpu = cpu_seconds()
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         summary = generate_shards(
-            generator, Path(folder) / "out", BulkOptions(molecules=n), progress=False
+            generator, Path(folder) / "out", BulkOptions(molecules=n, block=block), progress=False
         )
         wall = time.perf_counter() - start
     return {
@@ -104,10 +108,17 @@ def bulk(model: str, n: int, device: str = "cpu") -> dict[str, Any]:
         "drawn": summary.drawn,
         "rejected": summary.rejected,
         "wall": wall,
+        "cpu": cpu_seconds() - cpu,
         "loaded_bytes": before,
         "peak_bytes": peak(resource.RUSAGE_SELF),
         "worker_peak_bytes": peak(resource.RUSAGE_CHILDREN),
     }
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process and of those that it has waited for."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def peak(who: int) -> int:
@@ -115,9 +126,10 @@ def peak(who: int) -> int:
     return resource.getrusage(who).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def in_a_process(model: str, n: int) -> dict[str, Any]:
+def in_a_process(model: str, n: int, block: int | None) -> dict[str, Any]:
     """:func:`bulk` in a process that has done nothing before."""
     command = [sys.executable, __file__, "--model", model, "--here", str(n)]
+    command += [] if block is None else ["--block", str(block)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
@@ -128,19 +140,36 @@ def show_bulk(reports: Sequence[dict[str, Any]], workers: int) -> None:
             f"{r['molecules']:,}",
             f"{r['wall']:.1f} s",
             f"{r['molecules'] / r['wall']:,.0f}",
-            f"{r['drawn'] / r['wall']:,.0f}",
+            f"{r['cpu']:.1f} s",
+            f"{r['molecules'] / r['cpu']:,.0f}",
             f"{r['peak_bytes'] / 1e6:,.0f} MB",
             f"{r['worker_peak_bytes'] / 1e6:,.0f} MB",
         ]
         for r in reports
     ]
-    header = ["distinct molecules", "time", "molecules/s", "draws/s", "peak", "peak of a worker"]
+    header = [
+        "distinct molecules",
+        "time",
+        "molecules/s",
+        "CPU time",
+        "molecules/CPU s",
+        "peak",
+        "peak of a worker",
+    ]
     print(f"\nTo canonical SMILES, {workers} processes\n")
     print_table(rows, header)
+    if len(reports) == 2:
+        (few, many) = reports
+        more = {name: many[name] - few[name] for name in ("molecules", "wall", "cpu")}
+        print(
+            "\nThe molecules by which the second is more, start-up left out: "
+            f"{more['molecules'] / more['wall']:,.0f}/s, "
+            f"{more['molecules'] / more['cpu']:,.0f}/CPU s"
+        )
 
 
 def stages(generator: Generator, n: int, clock: Callable[[], float]) -> dict[str, Any]:
-    """Seconds of each stage for ``n`` molecules, on ``clock``."""
+    """Seconds of each stage for ``n`` draws, on ``clock``."""
     took = dict.fromkeys(STAGES, 0.0)
     valid = mended = 0
     size = min(n, 10_000)
@@ -151,16 +180,24 @@ def stages(generator: Generator, n: int, clock: Callable[[], float]) -> dict[str
             took[name] += value
         valid += good
         mended += changed
-    return {"molecules": n, "valid": valid, "mended": mended, "seconds": took}
+    return {
+        "draws": n,
+        "candidates": generator.candidates,
+        "valid": valid,
+        "mended": mended,
+        "seconds": took,
+    }
 
 
 def stages_of(
     generator: Generator, n: int, seed: int, clock: Callable[[], float]
 ) -> tuple[list[float], int, int]:
-    """One batch: seconds by stage, valid molecules, and how many of them had to be mended."""
+    """One batch of draws: seconds by stage, and of the candidates how many were valid, and how many
+    of those had to be mended."""
     cuda = generator.device.type == "cuda"
     ticks = [clock()]
-    z = torch.from_numpy(generator.sample_prior(n, seed))
+    latents = np.repeat(generator.sample_prior(n, seed), generator.candidates, 0)
+    z = torch.from_numpy(latents)
     written = generate(generator.model, z, SamplingOptions(), seed)
     if cuda:
         torch.cuda.synchronize()
@@ -184,19 +221,26 @@ def stages_of(
             encodable(mol, generator.tokenizer)
         valid += 1
     ticks.append(clock())
+    if generator.candidates > 1:
+        generator.realism([smiles for _, smiles in found])
+    ticks.append(clock())
     return np.diff(ticks).tolist(), valid, mended
 
 
 def show_stages(where: str, report: dict[str, Any]) -> None:
     seconds = report["seconds"]
     total = sum(seconds.values())
-    n = report["molecules"]
+    n = report["draws"]
+    written = n * report["candidates"]
     rows = [
         [name, f"{1e6 * value / n:,.0f}", f"{value / total:.0%}"] for name, value in seconds.items()
     ]
     rows.append(["together", f"{1e6 * total / n:,.0f}", "100%"])
-    print(f"\n{where}: {report['valid'] / n:.2%} valid, of which {report['mended']:,} mended\n")
-    print_table(rows, ["stage", "microseconds/molecule", "share"])
+    print(
+        f"\n{where}: {n:,} draws, each of {report['candidates']} candidates, of which "
+        f"{report['valid'] / written:.2%} valid, {report['mended'] / written:.2%} mended\n"
+    )
+    print_table(rows, ["stage", "microseconds/draw", "share"])
 
 
 # --- on a GPU -------------------------------------------------------------------------------------
@@ -219,7 +263,7 @@ def on_device(device: str, options: argparse.Namespace, place: Path) -> dict[str
     generator = load(options.model, device)
     staged = stages(generator, min(options.million, 100_000), time.perf_counter)
     show_stages(f"{device_name(device)} and one core", staged)
-    whole = bulk(options.model, options.million, device)
+    whole = bulk(options.model, options.million, options.block, device)
     show_bulk([whole], default_workers())
     return {
         "device": device_name(device),
