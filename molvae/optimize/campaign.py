@@ -140,7 +140,7 @@ class Campaign:
             "model": generator.fingerprint,
             "objective": goals.objectives[0].to_dict(),
             "goals": None if goals.plain else goals.to_dict(),
-            **config.to_dict(),
+            **config.recorded(),
             "start": start,
             "notes": dict(notes or {}),
         }

@@ -215,6 +215,6 @@ def _settings(
         "objective": objectives[0].describe(),
         "others": others or None,  # None is what files of before say of it
         "goals": None if goals.plain else goals.to_dict(),
-        **config.to_dict(),
+        **config.recorded(),
         "start": hashlib.sha256("\n".join(start).encode()).hexdigest(),
     }

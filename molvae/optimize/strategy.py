@@ -6,7 +6,7 @@ uninterrupted one would have.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Hashable, Sequence, Set
 from dataclasses import replace
 from functools import partial
 
@@ -18,10 +18,11 @@ from molvae.optimize.acquisition import choose, expected_improvements
 from molvae.optimize.ascent import ascents
 from molvae.optimize.config import SearchConfig
 from molvae.optimize.described import Described
+from molvae.optimize.learners import fit, fit_rows
 from molvae.optimize.memory import Memory
 from molvae.optimize.multi import Several
 from molvae.optimize.observed import Observed
-from molvae.optimize.parts import Part
+from molvae.optimize.posterior import Surrogate
 from molvae.optimize.proposals import Candidates, MoleculeGenerator
 from molvae.optimize.renewal import renewed
 from molvae.optimize.routes import Climb, Parents, offspring
@@ -38,8 +39,6 @@ EARLIER = 0.3
 """Share of the parents' weight that is with the best of all, where the region is a new one."""
 RANK = 5.0
 """A parent of rank r (from 0) has children in proportion to 1 / (RANK + r)."""
-MEMORY = 1200
-"""Observations the surrogate sees at most: two thirds the best, the others at random."""
 LEARNABLE = 5
 """Observations before a surrogate is of any use."""
 REFIT = 1.3
@@ -110,18 +109,19 @@ def next_batch(
     parents = _parents(observed, failed, region)
     surrogate = None
     if len(failed) >= LEARNABLE and not failed.all():
-        surrogate = _learn(observed, config.surrogate, config.seed, seed, memory)
+        surrogate = _learn(observed, config, seed, memory)
     climb = None
     if surrogate is not None and config.routes.gradient:
-        landscape = _learn(observed, ("latent",), config.seed, seed, memory)
-        climb = partial(ascents, landscape, length=region.length)
+        climb = partial(ascents, _landscape(observed, config, seed, memory), length=region.length)
     if config.refresh:
         generator = renewed(generator, observed, config.refresh, config.seed, memory)
     pool = _pool(generator, parents, surrogate, climb, region, seen, config, size, seed)
     if surrogate is None or not len(pool):
         return _suggestions(pool, range(min(size, len(pool))), step)
     if several is not None:
-        picks, reasons = several.rank(_remembered(observed, seed), pending, pool, size, seed)
+        picks, reasons = several.rank(
+            _remembered(observed, config, seed), pending, pool, size, seed
+        )
         return _suggestions(pool, picks, step, reasons)
     best = np.argsort(-np.where(failed, -np.inf, observed.utility), kind="stable")[:ELITE]
     elite = observed.rows(best)
@@ -152,26 +152,39 @@ def _by_rank(n: int) -> np.ndarray:
     return weight / weight.sum()
 
 
-def _learn(
-    observed: Observed, parts: tuple[Part, ...], fit_seed: int, seed: int, memory: Memory
-) -> MoleculeGP:
-    """A surrogate that sees ``parts`` of molecules, conditioned on what is worth remembering.
+def _learn(observed: Observed, config: SearchConfig, seed: int, memory: Memory) -> Surrogate:
+    """A surrogate conditioned on what is worth remembering."""
+    learner, parts = config.learner, config.surrogate
+    first, key = _first(observed, fit_rows(learner), config.seed)
+    conditioning = memory.recall(
+        (learner, parts), key, lambda: fit(learner, first, parts, config.seed)
+    )
+    return conditioning(_remembered(observed, config, seed))
 
-    Its hyperparameters come from the first observations alone, as many as there were when they
-    were fitted last, so that they follow from the observations and not from when one asks.
+
+def _landscape(observed: Observed, config: SearchConfig, seed: int, memory: Memory) -> MoleculeGP:
+    """A surrogate of latents alone, for ascents, whatever learns besides."""
+    first, key = _first(observed, FIT_ROWS, config.seed)
+    fitted = memory.recall(
+        "landscape", key, lambda: fit_hyperparameters(first, ("latent",), config.seed)
+    )
+    return MoleculeGP.of(_remembered(observed, config, seed), fitted)
+
+
+def _first(observed: Observed, limit: int, seed: int) -> tuple[Observed, Hashable]:
+    """The observations of which a fit learns, ``limit`` at most, and the key of all it depends on.
+
+    They are among the first, as many as there were at the last fit, so that the fit follows from
+    the observations and not from when one asks.
     """
     first = observed.rows(np.arange(_refitted(len(observed.utility))))
-    key = (first.smiles, first.utility.tobytes())
-    rows = _best_and_random(first.utility, FIT_ROWS, 1 / 2, fit_seed)
-    hyperparameters = memory.recall(
-        parts, key, lambda: fit_hyperparameters(first.rows(rows), parts, fit_seed)
-    )
-    return MoleculeGP.of(_remembered(observed, seed), hyperparameters)
+    rows = _best_and_random(first.utility, limit, 1 / 2, seed)
+    return first.rows(rows), (first.smiles, first.utility.tobytes())
 
 
-def _remembered(observed: Observed, seed: int) -> Observed:
+def _remembered(observed: Observed, config: SearchConfig, seed: int) -> Observed:
     """The observations that the surrogates see."""
-    return observed.rows(_best_and_random(observed.utility, MEMORY, 2 / 3, seed))
+    return observed.rows(_best_and_random(observed.utility, config.memory, 2 / 3, seed))
 
 
 def _refitted(n: int) -> int:
@@ -199,7 +212,7 @@ def _best_and_random(utility: np.ndarray, limit: int, share: float, seed: int) -
 def _pool(
     generator: MoleculeGenerator,
     parents: Parents | None,
-    surrogate: MoleculeGP | None,
+    surrogate: Surrogate | None,
     climb: Climb | None,
     region: TrustRegion,
     seen: Set[str],
@@ -231,7 +244,7 @@ def _pool(
     return pool
 
 
-def _bred(parents: Parents, pool: Candidates, surrogate: MoleculeGP) -> Parents:
+def _bred(parents: Parents, pool: Candidates, surrogate: Surrogate) -> Parents:
     """The next generation's parents: of those before and their children, the most promising."""
     smiles = (*parents.smiles, *pool.smiles)
     z = np.concatenate([parents.z, pool.z])
@@ -242,7 +255,7 @@ def _bred(parents: Parents, pool: Candidates, surrogate: MoleculeGP) -> Parents:
 
 
 def _choose(
-    surrogate: MoleculeGP,
+    surrogate: Surrogate,
     elite: Observed,
     pending: Sequence[Suggestion],
     pool: Candidates,
