@@ -14,6 +14,7 @@ from beads import BeadGenerator, distance_to, levels, molecules
 
 from molvae.base.errors import ConfigError
 from molvae.optimize import strategy
+from molvae.optimize.ascent import ascents
 from molvae.optimize.campaign import Campaign
 from molvae.optimize.conditioned import Targets
 from molvae.optimize.config import SearchConfig
@@ -283,8 +284,8 @@ def test_a_campaign_begun_before_these_settings_goes_on(tmp_path: Any) -> None:
 def test_of_10000_observations_a_surrogate_sees_what_the_memory_holds(memory: int) -> None:
     smiles = (list(levels()) * 4)[:10_000]
     observed = seen(smiles, near(smiles))
-    config = SearchConfig(surrogate=("latent",), memory=memory)
-    model = strategy._learn(observed, config, 0, Memory())
+    config = SearchConfig(memory=memory)
+    model = strategy._learn(observed, "gp", ("latent",), config, 0, Memory())
     assert isinstance(model, MoleculeGP)
     assert len(model.known) == memory
     assert model.process.root.shape == (memory, memory)
@@ -339,6 +340,16 @@ def test_a_table_holds_each_molecule_once_and_each_value_with_its_assay() -> Non
     assert table.assays.tolist() == [0] * 150 + [1] * 8
     # Eight molecules say less than their correlation, of about -1.
     assert -0.9 < table.correlation()[0, 1] < -0.4
+
+
+def test_one_assay_alone_has_nothing_in_common() -> None:
+    with pytest.raises(ValueError, match="two or more"):
+        fit_tasks([two_assays()[0]], PARTS, seed=0)
+
+
+def test_an_ascent_of_what_has_no_gradient_is_refused() -> None:
+    with pytest.raises(ValueError, match="latents alone"):
+        ascents(learnt("ensemble", ("latent",)), np.zeros((1, 5)), 0.4)
 
 
 def test_assays_without_a_molecule_in_common_begin_uncorrelated() -> None:

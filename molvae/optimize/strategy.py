@@ -6,7 +6,7 @@ uninterrupted one would have.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from functools import partial
 
@@ -22,12 +22,12 @@ from molvae.optimize.learners import fit, fit_rows
 from molvae.optimize.memory import Memory
 from molvae.optimize.multi import Several
 from molvae.optimize.observed import Observed
+from molvae.optimize.parts import Learner, Part
 from molvae.optimize.posterior import Surrogate
 from molvae.optimize.proposals import Candidates, MoleculeGenerator
 from molvae.optimize.renewal import renewed
 from molvae.optimize.routes import Climb, Parents, offspring
 from molvae.optimize.store import Observation, Reason, Suggestion
-from molvae.optimize.surrogates import FIT_ROWS, MoleculeGP, fit_hyperparameters
 from molvae.optimize.trust_region import TrustRegion
 from molvae.oracles.objective import Direction
 
@@ -109,10 +109,13 @@ def next_batch(
     parents = _parents(observed, failed, region)
     surrogate = None
     if len(failed) >= LEARNABLE and not failed.all():
-        surrogate = _learn(observed, config, seed, memory)
+        learner, parts = config.learner, config.surrogate
+        surrogate = _learn(observed, learner, parts, config, seed, memory)
     climb = None
     if surrogate is not None and config.routes.gradient:
-        climb = partial(ascents, _landscape(observed, config, seed, memory), length=region.length)
+        # Whatever learns besides, an ascent is one of latents alone.
+        landscape = _learn(observed, "gp", ("latent",), config, seed, memory)
+        climb = partial(ascents, landscape, length=region.length)
     if config.refresh:
         generator = renewed(generator, observed, config.refresh, config.seed, memory)
     pool = _pool(generator, parents, surrogate, climb, region, seen, config, size, seed)
@@ -152,34 +155,26 @@ def _by_rank(n: int) -> np.ndarray:
     return weight / weight.sum()
 
 
-def _learn(observed: Observed, config: SearchConfig, seed: int, memory: Memory) -> Surrogate:
-    """A surrogate conditioned on what is worth remembering."""
-    learner, parts = config.learner, config.surrogate
-    first, key = _first(observed, fit_rows(learner), config.seed)
-    conditioning = memory.recall(
-        (learner, parts), key, lambda: fit(learner, first, parts, config.seed)
-    )
-    return conditioning(_remembered(observed, config, seed))
+def _learn(
+    observed: Observed,
+    learner: Learner,
+    parts: tuple[Part, ...],
+    config: SearchConfig,
+    seed: int,
+    memory: Memory,
+) -> Surrogate:
+    """A surrogate that sees ``parts`` of molecules, conditioned on what is worth remembering.
 
-
-def _landscape(observed: Observed, config: SearchConfig, seed: int, memory: Memory) -> MoleculeGP:
-    """A surrogate of latents alone, for ascents, whatever learns besides."""
-    first, key = _first(observed, FIT_ROWS, config.seed)
-    fitted = memory.recall(
-        "landscape", key, lambda: fit_hyperparameters(first, ("latent",), config.seed)
-    )
-    return MoleculeGP.of(_remembered(observed, config, seed), fitted)
-
-
-def _first(observed: Observed, limit: int, seed: int) -> tuple[Observed, Hashable]:
-    """The observations of which a fit learns, ``limit`` at most, and the key of all it depends on.
-
-    They are among the first, as many as there were at the last fit, so that the fit follows from
-    the observations and not from when one asks.
+    Its fit is of the first observations alone, as many as there were at the last fit, so that it
+    follows from the observations and not from when one asks.
     """
     first = observed.rows(np.arange(_refitted(len(observed.utility))))
-    rows = _best_and_random(first.utility, limit, 1 / 2, seed)
-    return first.rows(rows), (first.smiles, first.utility.tobytes())
+    key = (first.smiles, first.utility.tobytes())
+    rows = _best_and_random(first.utility, fit_rows(learner), 1 / 2, config.seed)
+    conditioning = memory.recall(
+        (learner, parts), key, lambda: fit(learner, first.rows(rows), parts, config.seed)
+    )
+    return conditioning(_remembered(observed, config, seed))
 
 
 def _remembered(observed: Observed, config: SearchConfig, seed: int) -> Observed:

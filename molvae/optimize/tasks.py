@@ -150,7 +150,12 @@ def fit_tasks(observed: Sequence[Observed], parts: Sequence[Part], seed: int) ->
         observed: what each assay tells, of some molecules or of all, none of it NaN.
         parts: what is seen of molecules.
         seed: of where the optimiser starts anew should it fail.
+
+    Raises:
+        ValueError: there are fewer than two assays.
     """
+    if len(observed) < 2:
+        raise ValueError("what assays have in common is learnt of two or more; give another")
     fullest = max(observed, key=lambda one: len(one.smiles))
     fitted = fit_hyperparameters(fullest, parts, seed)
     table = Table.of(observed)
