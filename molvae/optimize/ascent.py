@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from molvae.optimize.posterior import Surrogate
 from molvae.optimize.surrogates import MoleculeGP
 
 STEPS = 25
@@ -13,15 +14,15 @@ RATE = 0.1
 """Length of a step (Adam), as a share of the region's."""
 
 
-def ascents(surrogate: MoleculeGP, starts: np.ndarray, length: float) -> np.ndarray:
+def ascents(surrogate: Surrogate, starts: np.ndarray, length: float) -> np.ndarray:
     """Where an ascent from each of ``starts (n, d)`` ends, ``(n, d)``.
 
-    It climbs the mean and one standard deviation of a ``surrogate`` of latents alone, and stays
+    It climbs the mean and one standard deviation of a Gaussian process of latents alone, and stays
     within ``length`` of its start in every dimension (Eriksson et al., NeurIPS 2019).
 
-    Raises ``ValueError`` for a surrogate that sees more than latents.
+    Raises ``ValueError`` for another surrogate, or one that sees more than latents.
     """
-    if surrogate.fitted.parts != ("latent",):
+    if not isinstance(surrogate, MoleculeGP) or surrogate.fitted.parts != ("latent",):
         raise ValueError("an ascent needs a surrogate of latents alone")
     start = torch.as_tensor(np.asarray(starts, np.float64))
     z = start.clone().requires_grad_()

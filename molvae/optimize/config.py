@@ -15,7 +15,7 @@ from pydantic import (
 
 from molvae.base.errors import ConfigError
 from molvae.base.records import Record
-from molvae.optimize.parts import PARTS, Part
+from molvae.optimize.parts import PARTS, Learner, Part
 
 LARGE = 1000
 """Evaluations from which on a budget is a large one."""
@@ -61,7 +61,15 @@ class SearchConfig(Record):
             next where the surrogate expects much of them.
         routes: where the candidates come from.
         refresh: evaluations after which the decoder learns the best molecules; 0 for never.
-        surrogate: what of a molecule the surrogate sees.
+        surrogate: what of a molecule the surrogate sees: its ``structure`` (counted environments),
+            its ``descriptors``, its place in the latent space with the same length for all
+            dimensions (``latent``) or one for each (``latent_ard``).
+        learner: which surrogate it is: a Gaussian process (``gp``), one with a network in its
+            kernel (``deep``), or an ``ensemble`` of networks; see :mod:`molvae.optimize.learners`.
+        memory: observations that the surrogate sees at most, two thirds of them the best and the
+            others at random, so that a step takes as long after 100,000 as after these.
+        tasks: with several assays, whether each has a surrogate of its own (``apart``), or all have
+            one that learns what they have in common (``together``).
         acquisition: how a batch is chosen among the candidates.
         seed: of everything random.
         scalarisation: with several objectives the search is for hypervolume, unless this makes
@@ -84,6 +92,17 @@ class SearchConfig(Record):
     # None for what files of before do not say, so that they can be gone on with.
     scalarisation: Literal["weighted", "chebyshev"] | None = None
     weights: tuple[PositiveFloat, ...] | None = None
+    learner: Learner = "gp"
+    memory: PositiveInt = 1200
+    tasks: Literal["apart", "together"] = "apart"
+
+    @model_validator(mode="after")
+    def _learnable(self) -> Self:
+        if not self.surrogate:
+            raise ValueError("the surrogate sees nothing; name at least one part of molecules")
+        if self.tasks == "together" and self.learner != "gp":
+            raise ValueError(f"tasks 'together' needs the learner 'gp', not {self.learner!r}")
+        return self
 
     @model_validator(mode="after")
     def _weights_of_something(self) -> Self:

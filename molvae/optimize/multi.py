@@ -1,4 +1,4 @@
-"""Candidates ranked by several objectives and constraints, with a surrogate for each assay."""
+"""Candidates ranked by several objectives and constraints, with surrogates of the assays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from molvae.optimize.config import SearchConfig
 from molvae.optimize.described import Described
 from molvae.optimize.goals import Goals
 from molvae.optimize.improvement import greedy, log_within
-from molvae.optimize.observed import Observed, repeat_variance
+from molvae.optimize.learners import fit, fit_rows
+from molvae.optimize.observed import Observed, best_and_others, repeat_variance
 from molvae.optimize.posterior import Posterior
 from molvae.optimize.proposals import Candidates
 from molvae.optimize.records import Reason, Suggestion
@@ -25,7 +26,7 @@ from molvae.optimize.scalarisation import (
     weighted_scalarisation,
 )
 from molvae.optimize.standing import Standing
-from molvae.optimize.surrogates import FIT_ROWS, MoleculeGP, fit_hyperparameters
+from molvae.optimize.tasks import MoleculeTasks, fit_tasks
 
 BASELINE = 40
 """Best molecules so far over which improvement is counted, at most."""
@@ -33,6 +34,10 @@ SAMPLES = 128
 """Joint samples of the assays; half as many with more than two objectives."""
 FEWEST = 2
 """Values of an assay from which anything is learnt of it."""
+TOGETHER = 200
+"""Molecules of all assays by which one surrogate of them all is fitted."""
+MOST = 3000
+"""Values of all assays that it sees at most."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +76,20 @@ class Several:
         names = [*(observed.smiles[i] for i in best), *(s.smiles for s in pending), *pool.smiles]
         z = np.concatenate([observed.z[best], *(s.z[None] for s in pending), pool.z])
         looked = Described.of(names, z)
-        expected = [
-            self._expect(assay, observed, looked, seed) for assay in range(len(self.goals.assays))
-        ]
+        expected = self._expect(observed, looked, seed)
         baseline = len(best) + len(pending)
         return self._choose(expected, len(looked), baseline, size, seed)
 
-    def _expect(
-        self, assay: int, observed: Observed, looked: Described, seed: int
-    ) -> Posterior | None:
-        """What is expected of an assay, in its unit; None where too little is told of it."""
+    def _expect(self, observed: Observed, looked: Described, seed: int) -> list[Posterior | None]:
+        """What is expected of each assay, in its unit; None where too little is told of it."""
+        told = [self._told(assay, observed) for assay in range(len(self.goals.assays))]
+        there = [pair for pair in told if pair is not None]
+        if self.config.tasks == "together" and len(there) > 1:
+            return self._together(told, looked, seed)
+        return [None if pair is None else self._alone(*pair, looked, seed) for pair in told]
+
+    def _told(self, assay: int, observed: Observed) -> tuple[Observed, np.ndarray] | None:
+        """What is told of an assay, and how good these molecules are; None if too little."""
         place = {o.suggestion.smiles: i for i, o in enumerate(self.standing.observations)}
         rows = np.array([place[smiles] for smiles in observed.smiles])
         values, failed = self.standing.values[rows, assay], self.standing.failed[rows, assay]
@@ -96,9 +105,37 @@ class Several:
             counts=np.maximum(made, 1),
             variance=repeat_variance(self.standing.observations, assay),
         )
-        chosen = observed.rows(told).best_and_others(FIT_ROWS, 1 / 2, seed)
-        fitted = fit_hyperparameters(measured.rows(chosen), self.config.surrogate, seed)
-        return MoleculeGP.of(measured, fitted).joint(looked)
+        return measured, observed.utility[told]
+
+    def _alone(
+        self, measured: Observed, merit: np.ndarray, looked: Described, seed: int
+    ) -> Posterior:
+        learner = self.config.learner
+        chosen = measured.rows(best_and_others(merit, fit_rows(learner), 1 / 2, seed))
+        return fit(learner, chosen, self.config.surrogate, seed)(measured).joint(looked)
+
+    def _together(
+        self, told: Sequence[tuple[Observed, np.ndarray] | None], looked: Described, seed: int
+    ) -> list[Posterior | None]:
+        """By one surrogate of all assays of which enough is told."""
+        there = [pair for pair in told if pair is not None]
+        few = [
+            one.rows(best_and_others(merit, TOGETHER // len(there), 1 / 2, seed))
+            for one, merit in there
+        ]
+        # What is known of the same molecules tells how alike assays are.
+        shared = {smiles for one in few for smiles in one.smiles}
+        chosen = [
+            one.rows(np.array([i for i, smiles in enumerate(one.smiles) if smiles in shared]))
+            for one, _ in there
+        ]
+        many = [
+            one.rows(best_and_others(merit, MOST // len(there), 1 / 2, seed))
+            for one, merit in there
+        ]
+        model = MoleculeTasks.of(many, fit_tasks(chosen, self.config.surrogate, seed))
+        order = iter(range(len(there)))
+        return [None if pair is None else model.joint(looked, next(order)) for pair in told]
 
     def _worst(self, assay: int, values: np.ndarray) -> float:
         """The value that stands for a failure: the worst that was measured."""

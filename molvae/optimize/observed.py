@@ -24,6 +24,21 @@ def repeat_variance(observations: Sequence[Observation], assay: int = 0) -> floa
     return squares / freedom if freedom else float("nan")
 
 
+def best_and_others(merit: np.ndarray, limit: int, share: float, seed: int) -> np.ndarray:
+    """The numbers of at most ``limit`` of ``n`` molecules of ``merit (n,)``, none of it NaN, in
+    order: a ``share`` of them the best, the others at random.
+
+    >>> best_and_others(np.array([0.0, 9.0, 1.0, 8.0]), 2, 1.0, seed=0)
+    array([1, 3])
+    """
+    if len(merit) <= limit:
+        return np.arange(len(merit))
+    order = np.argsort(-merit, kind="stable")
+    best, others = order[: int(limit * share)], order[int(limit * share) :]
+    rng = np.random.default_rng(derive_seed(seed, "memory"))
+    return np.sort(np.concatenate([best, rng.choice(others, limit - len(best), replace=False)]))
+
+
 @dataclass(frozen=True)
 class Observed:
     """Molecules ``smiles (n,)``, their latents ``z (n, d)``, ``steps (n,)`` and ``utility (n,)``.
@@ -73,17 +88,6 @@ class Observed:
             counts=self.counts[rows],
             progress=self.progress[rows],
         )
-
-    def best_and_others(self, limit: int, share: float, seed: int) -> np.ndarray:
-        """The numbers of at most ``limit`` molecules, in order: a ``share`` of them the best, the
-        others at random; no utility is NaN."""
-        n = len(self.utility)
-        if n <= limit:
-            return np.arange(n)
-        order = np.argsort(-self.utility, kind="stable")
-        best, others = order[: int(limit * share)], order[int(limit * share) :]
-        rng = np.random.default_rng(derive_seed(seed, "memory"))
-        return np.sort(np.concatenate([best, rng.choice(others, limit - len(best), replace=False)]))
 
     def without_gaps(self) -> Observed:
         """The same, what failed being as bad as the worst (0 where nothing has a value)."""

@@ -1,13 +1,17 @@
-"""What a surrogate believes of several molecules together."""
+"""What a surrogate is, and what it believes of several molecules together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from molvae.optimize.described import Described
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,27 @@ class Posterior:
         """The same of the molecules ``rows`` alone."""
         chosen = torch.as_tensor(rows)
         return Posterior(self.mean[chosen], self.covariance[chosen][:, chosen])
+
+
+class Surrogate(Protocol):
+    """What has learnt from observations what molecules are worth.
+
+    Beliefs are in the unit of what was observed, in double precision, of the true utilities (no
+    noise of a measurement is in them), and :meth:`expected` is the margin of :meth:`joint`.
+    """
+
+    def expected(self, molecules: Described) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation ``(m,)`` of each molecule's true utility."""
+        ...
+
+    def joint(self, molecules: Described) -> Posterior:
+        """The joint distribution of ``m`` molecules' true utilities."""
+        ...
+
+    def hopes(self, molecules: Described) -> np.ndarray:
+        """Mean and one standard deviation added up, ``(m,)``: what a molecule may well be worth."""
+        mean, spread = self.expected(molecules)
+        return mean + spread
 
 
 @contextmanager

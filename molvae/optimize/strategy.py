@@ -18,15 +18,16 @@ from molvae.optimize.acquisition import choose, expected_improvements
 from molvae.optimize.ascent import ascents
 from molvae.optimize.config import SearchConfig
 from molvae.optimize.described import Described
+from molvae.optimize.learners import fit, fit_rows
 from molvae.optimize.memory import Memory
 from molvae.optimize.multi import Several
-from molvae.optimize.observed import Observed
-from molvae.optimize.parts import Part
+from molvae.optimize.observed import Observed, best_and_others
+from molvae.optimize.parts import Learner, Part
+from molvae.optimize.posterior import Surrogate
 from molvae.optimize.proposals import Candidates, MoleculeGenerator
 from molvae.optimize.renewal import renewed
 from molvae.optimize.routes import Climb, Parents, by_rank, offspring
 from molvae.optimize.store import Observation, Reason, Suggestion
-from molvae.optimize.surrogates import FIT_ROWS, MoleculeGP, fit_hyperparameters
 from molvae.optimize.trust_region import TrustRegion
 from molvae.oracles.objective import Direction
 
@@ -36,8 +37,6 @@ PARENTS = 100
 """Molecules that have children, at most: the best tested, and the best of those expected."""
 EARLIER = 0.3
 """Share of the parents' weight that is with the best of all, where the region is a new one."""
-MEMORY = 1200
-"""Observations the surrogate sees at most: two thirds the best, the others at random."""
 LEARNABLE = 5
 """Observations before a surrogate is of any use."""
 ALIKE = 50
@@ -113,10 +112,12 @@ def next_batch(
     parents = None if lost else _parents(observed, failed, region)
     surrogate = None
     if len(failed) >= LEARNABLE and told_apart:
-        surrogate = _learn(observed, config.surrogate, config.seed, seed, memory)
+        learner, parts = config.learner, config.surrogate
+        surrogate = _learn(observed, learner, parts, config, seed, memory)
     climb = None
     if surrogate is not None and config.routes.gradient:
-        landscape = _learn(observed, ("latent",), config.seed, seed, memory)
+        # Whatever learns besides, an ascent is one of latents alone.
+        landscape = _learn(observed, "gp", ("latent",), config, seed, memory)
         climb = partial(ascents, landscape, length=region.length)
     if config.refresh:
         generator = renewed(generator, observed, config.refresh, config.seed, memory)
@@ -124,7 +125,9 @@ def next_batch(
     if surrogate is None or not len(pool):
         return _suggestions(pool, range(min(size, len(pool))), step)
     if several is not None:
-        picks, reasons = several.rank(_remembered(observed, seed), pending, pool, size, seed)
+        picks, reasons = several.rank(
+            _remembered(observed, config, seed), pending, pool, size, seed
+        )
         return _suggestions(pool, picks, step, reasons)
     best = np.argsort(-np.where(failed, -np.inf, observed.utility), kind="stable")[:ELITE]
     elite = observed.rows(best)
@@ -151,25 +154,30 @@ def _parents(observed: Observed, failed: np.ndarray, region: TrustRegion) -> Par
 
 
 def _learn(
-    observed: Observed, parts: tuple[Part, ...], fit_seed: int, seed: int, memory: Memory
-) -> MoleculeGP:
+    observed: Observed,
+    learner: Learner,
+    parts: tuple[Part, ...],
+    config: SearchConfig,
+    seed: int,
+    memory: Memory,
+) -> Surrogate:
     """A surrogate that sees ``parts`` of molecules, conditioned on what is worth remembering.
 
-    Its hyperparameters come from the first observations alone, as many as there were when they
-    were fitted last, so that they follow from the observations and not from when one asks.
+    Its fit is of the first observations alone, as many as there were at the last fit, so that it
+    follows from the observations and not from when one asks.
     """
     first = observed.rows(np.arange(_refitted(len(observed.utility))))
     key = (first.smiles, first.utility.tobytes())
-    chosen = first.rows(first.best_and_others(FIT_ROWS, 1 / 2, fit_seed))
-    hyperparameters = memory.recall(
-        parts, key, lambda: fit_hyperparameters(chosen, parts, fit_seed)
+    rows = best_and_others(first.utility, fit_rows(learner), 1 / 2, config.seed)
+    conditioning = memory.recall(
+        (learner, parts), key, lambda: fit(learner, first.rows(rows), parts, config.seed)
     )
-    return MoleculeGP.of(_remembered(observed, seed), hyperparameters)
+    return conditioning(_remembered(observed, config, seed))
 
 
-def _remembered(observed: Observed, seed: int) -> Observed:
+def _remembered(observed: Observed, config: SearchConfig, seed: int) -> Observed:
     """The observations that the surrogates see."""
-    return observed.rows(observed.best_and_others(MEMORY, 2 / 3, seed))
+    return observed.rows(best_and_others(observed.utility, config.memory, 2 / 3, seed))
 
 
 def _refitted(n: int) -> int:
@@ -187,7 +195,7 @@ def _refitted(n: int) -> int:
 def _pool(
     generator: MoleculeGenerator,
     parents: Parents | None,
-    surrogate: MoleculeGP | None,
+    surrogate: Surrogate | None,
     climb: Climb | None,
     region: TrustRegion,
     seen: Set[str],
@@ -224,7 +232,7 @@ def _pool(
     return pool
 
 
-def _bred(parents: Parents, pool: Candidates, surrogate: MoleculeGP) -> Parents:
+def _bred(parents: Parents, pool: Candidates, surrogate: Surrogate) -> Parents:
     """The next generation's parents: of those before and their children, the most promising."""
     smiles = (*parents.smiles, *pool.smiles)
     z = np.concatenate([parents.z, pool.z])
@@ -235,7 +243,7 @@ def _bred(parents: Parents, pool: Candidates, surrogate: MoleculeGP) -> Parents:
 
 
 def _choose(
-    surrogate: MoleculeGP,
+    surrogate: Surrogate,
     elite: Observed,
     pending: Sequence[Suggestion],
     pool: Candidates,
