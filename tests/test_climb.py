@@ -68,7 +68,7 @@ def generator(tiny_model: Path) -> Generator:
     return molvae.load(tiny_model, "cpu")
 
 
-@pytest.mark.parametrize("penalty", [0.0, 0.01])
+@pytest.mark.parametrize("penalty", [0.0, 0.03])
 def test_the_molecule_that_the_head_likes_best_is_reached_from_anywhere(penalty: float) -> None:
     start = list(levels())[::500]
     for path in climb(beads(), start, "closeness", "maximize", steps=120, penalty=penalty):
@@ -95,7 +95,7 @@ def test_the_penalty_keeps_what_is_asked_and_what_is_found_together() -> None:
         assert np.mean([path.own_value[-1] - path.own_value[0] for path in paths]) > 3
         return float(np.mean([abs(p.asked_value[-1] - p.own_value[-1]) for p in paths]))
 
-    assert disagreement(0.2) < 0.3 * disagreement(0.0)
+    assert disagreement(0.3) < 0.3 * disagreement(0.0)
 
 
 def test_a_dimension_that_says_nothing_of_the_molecule_stays_where_it_is() -> None:

@@ -40,7 +40,7 @@ class ClimbSettings(Record):
     molecules: PositiveInt | None = None
     steps: PositiveInt = 50
     rate: PositiveFloat = 0.05
-    penalty: NonNegativeFloat = 0.01
+    penalty: NonNegativeFloat = 0.03
     paths: bool = False
     smiles_column: str | None = None
     seed: int = 0

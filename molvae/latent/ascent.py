@@ -7,15 +7,17 @@ Hernández-Lobato & Gal, NeurIPS 2021, arXiv:2107.00096). So each path maximises
 
 .. math::
 
-    g\bigl(\hat y(z)\bigr) - \lambda \Bigl[ \tfrac12 \sum_j \Bigl(\frac{z_j - a_j}{\sigma_j}\Bigr)^2
+    g(\hat y(z)) - \lambda s \Bigl[ \tfrac12 \sum_j \Bigl(\frac{z_j - a_j}{\sigma_j}\Bigr)^2
     + \tfrac{\kappa}{2} \sum_j z_j^2 \Bigr]
 
 where *g* is the prediction in standard deviations of the labels, to be maximised or minimised, or
-how near it is to a wanted value (Huber's loss, negative), and the penalty has two parts. The first
-is -log q(z|x) up to a constant, for the molecule x that z decodes to, with mean *a* and widths
-*sigma*: it is small where decoding and encoding agree. It is taken anew every few steps, as trust
-regions are centred anew on what their centres decode to (Maus et al., NeurIPS 2022,
-arXiv:2201.11872). The second is -log p(z), the KL's pull to the prior.
+how near it is to a wanted value (Huber's loss, negative). The penalty's first part is -log q(z|x)
+up to a constant, for the molecule x that z decodes to, with mean *a* and widths *sigma*: it is
+small where decoding and encoding agree. It is taken anew every few steps, as trust regions are
+centred anew on what they decode to (Maus et al., NeurIPS 2022, arXiv:2201.11872). The second is -log p(z),
+the KL's pull to the prior. The slope :math:`s = \|\sigma \nabla g(a)\|` makes lambda mean the same
+for every property: on an even slope z comes to rest about 1 / lambda widths from *a*, over all
+dimensions together.
 
 A dimension whose posterior is as wide as the prior says nothing of x, so the decoder has learnt not
 to listen to it, while the head's gradient there is an accident. A step is therefore multiplied by
@@ -24,36 +26,29 @@ to listen to it, while the head's gradient there is an accident. A step is there
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from molvae.base.errors import ConfigError, ModelError
+from molvae.base.errors import ConfigError
 from molvae.base.progress import Progress
 from molvae.base.seeds import derive_seed
 from molvae.generator import Generator
+from molvae.latent.headgoal import Direction, HeadGoal
 from molvae.latent.paths import Path
 
 STEPS = 50
 RATE = 0.05
-PENALTY = 0.01
+PENALTY = 0.03
 PRIOR = 0.3
 """Weight of the pull to the prior, as a share of the penalty's (kappa)."""
 EVERY = 5
 """Steps between two looks at what z decodes to."""
-NEAR = 0.5
-"""Standard deviations of the labels from a wanted value within which the slope falls to nothing."""
 FADE = (0.9, 0.999)
 """How fast Adam's two averages forget (Kingma & Ba 2015, arXiv:1412.6980)."""
-
-Direction = Literal["maximize", "minimize"] | float
-"""Which way, or the value that is wanted, in the label's unit."""
 
 
 def climb(
@@ -97,15 +92,13 @@ def climb(
     >>> bool(path.asked_value[1] < path.asked_value[0])
     True
     """
-    column = _column(generator, target)
-    _check(direction, n, steps, rate, penalty)
+    goal = HeadGoal.of(generator, target, direction)
+    _check(n, steps, rate, penalty)
     if start is None:
         start = generator.sample(n, seed=derive_seed(seed, "starts"))
     found = generator.posterior(start)
     good = [row for row, reason in enumerate(found.reasons) if reason is None]
-    ascent = _Ascent(
-        _Goal(generator, column, direction), found.mean[good], found.std[good], rate, penalty
-    )
+    ascent = _Ascent(goal, found.mean[good], found.std[good], rate, penalty)
     looks = [ascent.look(0)] if good else []
     with Progress(f"climbing {target}", steps, progress) as bar:
         for step in range(1, steps + 1 if good else 1):
@@ -122,58 +115,13 @@ def climb(
     ]
 
 
-def _column(generator: Generator, target: str) -> int:
-    """Which of the head's properties ``target`` is."""
-    known = generator.targets
-    if not known:
-        raise ModelError("this model has no property head; train it on labelled molecules")
-    if target not in known:
-        near = difflib.get_close_matches(target, known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"it predicts {', '.join(known)}"
-        raise ConfigError(f"the model does not predict {target!r}; {hint}")
-    return known.index(target)
-
-
-def _check(direction: Direction, n: int, steps: int, rate: float, penalty: float) -> None:
-    if isinstance(direction, str):
-        if direction not in ("maximize", "minimize"):
-            raise ConfigError(
-                f"the direction is {direction!r}; give maximize, minimize, or the value wanted"
-            )
-    elif not np.isfinite(direction):
-        raise ConfigError(f"the value wanted is {direction}; give a finite number")
+def _check(n: int, steps: int, rate: float, penalty: float) -> None:
     if n < 1 or steps < 1:
         raise ConfigError(f"n is {n} and steps is {steps}: take at least 1")
     if not (np.isfinite(rate) and rate > 0):
         raise ConfigError(f"rate is {rate}: give a length above 0")
     if not (np.isfinite(penalty) and penalty >= 0):
         raise ConfigError(f"penalty is {penalty}: give a weight of 0 or more")
-
-
-@dataclass(frozen=True)
-class _Goal:
-    """What the head says of latents, and how good that is."""
-
-    generator: Generator
-    column: int
-    direction: Direction
-
-    def value(self, z: Tensor) -> Tensor:
-        """The prediction ``(n,)`` for ``z (n, d)``, in the label's unit."""
-        return self.generator.model.predict(z).values[:, self.column]
-
-    def gain(self, value: Tensor) -> Tensor:
-        """More is better, in standard deviations of the labels."""
-        head = self.generator.model.head
-        scale = 1.0 if head is None else head.scale[self.column]
-        if self.direction == "maximize":
-            return value / scale
-        if self.direction == "minimize":
-            return -value / scale
-        wanted = torch.full_like(value, self.direction)
-        return -functional.smooth_l1_loss(
-            value / scale, wanted / scale, reduction="none", beta=NEAR
-        )
 
 
 @dataclass(frozen=True)
@@ -193,13 +141,14 @@ class _Ascent:
     """Latents ``(n, d)`` on their way; ``mean`` and ``std`` are those of the start molecules."""
 
     def __init__(
-        self, goal: _Goal, mean: np.ndarray, std: np.ndarray, rate: float, penalty: float
+        self, goal: HeadGoal, mean: np.ndarray, std: np.ndarray, rate: float, penalty: float
     ) -> None:
         self.goal, self.rate, self.penalty = goal, rate, penalty
         device = goal.generator.device
         self.anchor = torch.from_numpy(mean.copy()).to(device)
         self.width = torch.from_numpy(std.copy()).to(device)
         self.z = self.anchor.clone()
+        self.hold = torch.zeros(len(self.z), device=device)
         self.first, self.second = torch.zeros_like(self.z), torch.zeros_like(self.z)
 
     def step(self, number: int) -> None:
@@ -213,9 +162,15 @@ class _Ascent:
         explained = (1 - self.width.square()).clamp(0, 1)
         self.z = z.detach() + self.rate * explained * slope / (spread + 1e-8)
 
+    def _slope(self, z: Tensor) -> Tensor:
+        """The gradient of the goal ``(n, d)`` at ``z (n, d)``."""
+        z = z.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(self.goal.gain(self.goal.value(z)).sum(), z)
+        return slope
+
     def _merit(self, z: Tensor) -> Tensor:
         away = ((z - self.anchor) / self.width).square() + PRIOR * z.square()
-        return self.goal.gain(self.goal.value(z)) - self.penalty * 0.5 * away.sum(1)
+        return self.goal.gain(self.goal.value(z)) - 0.5 * self.hold * away.sum(1)
 
     def look(self, step: int) -> _Look:
         """Decode, encode again, and hold on to what was found."""
@@ -226,6 +181,7 @@ class _Ascent:
         mean, std = (torch.from_numpy(part).to(self.z.device) for part in (own.mean, own.std))
         self.anchor = torch.where(there, mean, self.anchor)
         self.width = torch.where(there, std, self.width)
+        self.hold = self.penalty * (self._slope(self.anchor) * self.width).norm(dim=1)
         with torch.inference_mode():
             asked_value, own_value = self.goal.value(self.z), self.goal.value(mean)
             found = [asked_value, own_value, self.goal.gain(own_value)]
