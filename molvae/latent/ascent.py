@@ -14,10 +14,10 @@ where *g* is the prediction in standard deviations of the labels, to be maximise
 how near it is to a wanted value (Huber's loss, negative). The penalty's first part is -log q(z|x)
 up to a constant, for the molecule x that z decodes to, with mean *a* and widths *sigma*: it is
 small where decoding and encoding agree. It is taken anew every few steps, as trust regions are
-centred anew on what they decode to (Maus et al., NeurIPS 2022, arXiv:2201.11872). The second is -log p(z),
-the KL's pull to the prior. The slope :math:`s = \|\sigma \nabla g(a)\|` makes lambda mean the same
-for every property: on an even slope z comes to rest about 1 / lambda widths from *a*, over all
-dimensions together.
+centred anew on what they decode to (Maus et al., NeurIPS 2022, arXiv:2201.11872). The second is
+-log p(z), the KL's pull to the prior. The slope :math:`s = \|\sigma \nabla g(a)\|` makes lambda
+mean the same for every property: on an even slope z comes to rest about 1 / lambda widths from *a*,
+over all dimensions together.
 
 A dimension whose posterior is as wide as the prior says nothing of x, so the decoder has learnt not
 to listen to it, while the head's gradient there is an accident. A step is therefore multiplied by
