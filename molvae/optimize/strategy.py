@@ -23,6 +23,7 @@ from molvae.optimize.multi import Several
 from molvae.optimize.observed import Observed
 from molvae.optimize.parts import Part
 from molvae.optimize.proposals import Candidates, MoleculeGenerator
+from molvae.optimize.regions import Place, places, shared_out
 from molvae.optimize.renewal import renewed
 from molvae.optimize.routes import Climb, Parents, offspring
 from molvae.optimize.store import Observation, Reason, Suggestion
@@ -86,6 +87,7 @@ def next_batch(
     size: int | None = None,
     several: Several | None = None,
     memory: Memory | None = None,
+    place: Place | None = None,
 ) -> list[Suggestion]:
     """The ``size`` molecules (``config.batch_size`` if None) to evaluate next.
 
@@ -93,21 +95,29 @@ def next_batch(
 
     Fewer or none if no more are found. At least one of the ``observations`` is usable. Those
     ``pending`` are out for testing: no molecule comes twice, and what they promise is not looked
-    for again. ``memory`` saves work from step to step, and changes nothing.
+    for again. ``memory`` saves work from step to step, and changes nothing. With several
+    ``config.regions`` each has its ``place`` in the step, and is a search of its own.
     """
     size = config.batch_size if size is None else size
     step = 1 + max(s.step for s in (*pending, *(o.suggestion for o in observations)))
     seed = derive_seed(config.seed, "step", step)
+    if place is not None:  # the others' part of the same step may be pending
+        step, seed = place.step, derive_seed(config.seed, "step", place.step, place.number)
     memory = memory or Memory()
     seen = {o.suggestion.smiles for o in observations} | {s.smiles for s in pending}
     sign = 1.0 if direction == "maximize" else -1.0
     usable = [o for o in observations if o.suggestion.usable]
     observed = Observed.of(usable, sign) if several is None else several.observed()
-    region = observed.region(pending)
+    if place is None and config.regions is not None and config.regions > 1:
+        found = places(observed, config.regions, step, observed.unfinished(pending))
+        part = config.replace(candidates=max(16, config.candidates // len(found)))
+        alone = partial(next_batch, generator, direction, observations, part, several=several)
+        return shared_out(found, size, pending, partial(alone, memory=memory))
+    region = observed.region(pending) if place is None else place.trust
     # A molecule that failed is as bad as the worst: the search moves away from it.
     failed = np.isnan(observed.utility)
     observed = observed.without_gaps()
-    parents = _parents(observed, failed, region)
+    parents = _parents(observed, failed, region, None if place is None else place.rows)
     surrogate = None
     if len(failed) >= LEARNABLE and not failed.all():
         surrogate = _learn(observed, config.surrogate, config.seed, seed, memory)
@@ -130,14 +140,21 @@ def next_batch(
     return _suggestions(pool, picks, step, reasons)
 
 
-def _parents(observed: Observed, failed: np.ndarray, region: TrustRegion) -> Parents | None:
-    """The best of the region, and with less weight the best of all; None where nothing is known."""
+def _parents(
+    observed: Observed, failed: np.ndarray, region: TrustRegion, rows: np.ndarray | None = None
+) -> Parents | None:
+    """The best of the region, and with less weight the best of all; None where nothing is known.
+
+    Of one of several regions, its own ``rows``, best first.
+    """
     utility = np.where(failed, -np.inf, observed.utility)
     order = np.argsort(-utility, kind="stable")
     order = order[np.isfinite(utility[order])]
     inside = order[observed.steps[order] >= region.begun][:PARENTS]
     shares = [(inside, 1.0)]
-    if region.begun and len(inside):
+    if rows is not None:
+        shares = [(rows[:PARENTS], 1.0)]
+    elif region.begun and len(inside):
         shares = [(inside, 1.0 - EARLIER), (order[:PARENTS], EARLIER)]
     chosen = [(rows, share) for rows, share in shares if len(rows)]
     if not chosen:
