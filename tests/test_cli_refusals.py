@@ -43,6 +43,7 @@ def refusal(*arguments: object) -> MolvaeError:
         ("encode", "MODEL", "file.csv"),
         ("decode", "MODEL", "file.csv"),
         ("predict", "MODEL", "file.csv"),
+        ("climb", "MODEL", "--target", "logp", "--value", "1"),
         ("optimize", "MODEL", "--maximize", "qed"),
     ],
 )

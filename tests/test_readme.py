@@ -25,6 +25,7 @@ SMALLER = {
     "train": "--preset tiny --steps 20",
     "generate": "-n 20",
     "optimize": "--budget 20 --candidates 64 --initial 8",
+    "climb": "--steps 10",
     "health": "--held-out 40 --samples 40 --parents 10",
 }
 

@@ -11,6 +11,7 @@ import typer
 
 from molvae.cli import (
     campaign,
+    climb,
     data,
     decode,
     encode,
@@ -47,6 +48,7 @@ for command in (
     encode.encode,
     decode.decode,
     predict.predict,
+    climb.climb,
     optimize.optimize,
     fit_oracle.fit_oracle,
     info.info,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from molvae.base.records import Record
 from molvae.bulk.options import BulkOptions
@@ -27,6 +27,44 @@ class DecodeSettings(SamplingOptions):
     sane: bool | SanityOptions = False
     seed: int = 0
     device: str = "auto"
+
+
+class ClimbSettings(Record):
+    """``molvae climb``; it goes one way (``direction``), or to a ``value``, and sets out from the
+    molecules of ``start``, or from so many samples (``molecules``)."""
+
+    target: str
+    direction: Literal["maximize", "minimize"] | None = None
+    value: float | None = None
+    start: str | None = None
+    molecules: PositiveInt | None = None
+    steps: PositiveInt = 50
+    rate: PositiveFloat = 0.05
+    penalty: NonNegativeFloat = 0.03
+    paths: bool = False
+    smiles_column: str | None = None
+    seed: int = 0
+    device: str = "auto"
+
+    @model_validator(mode="after")
+    def _one_way_from_one_place(self) -> Self:
+        if (self.direction is None) == (self.value is None):
+            raise ValueError("give either direction (maximize or minimize) or a value")
+        if self.start is not None and self.molecules is not None:
+            raise ValueError("give either start or molecules, the number of samples to start from")
+        return self
+
+    @property
+    def way(self) -> Literal["maximize", "minimize"] | float:
+        """The direction, or the value."""
+        way = self.direction if self.value is None else self.value
+        assert way is not None
+        return way
+
+    @property
+    def samples(self) -> int:
+        """How many samples to set out from, where there is no ``start``."""
+        return 100 if self.molecules is None else self.molecules
 
 
 class GenerateSettings(BulkOptions):

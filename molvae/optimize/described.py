@@ -62,6 +62,11 @@ class Described:
         return Counts.of(self.columns)
 
 
+def count_columns_of(smiles: Sequence[str]) -> list[np.ndarray]:
+    """The :func:`~molvae.chem.counts.count_columns` of molecules, as remembered."""
+    return [_facts(text)[0] for text in smiles]
+
+
 @functools.lru_cache(maxsize=REMEMBERED)
 def _facts(smiles: str) -> tuple[np.ndarray, tuple[float, ...]]:
     """A search asks for the same molecules in every step, so they are remembered."""

@@ -103,7 +103,10 @@ class Observed:
 
     def region(self, pending: Sequence[Suggestion]) -> TrustRegion:
         """The trust region; a step of which most is still ``pending`` is no failure yet."""
+        return replay(self.steps, self.progress, self.unfinished(pending))
+
+    def unfinished(self, pending: Sequence[Suggestion]) -> set[int]:
+        """The steps of which most is still ``pending``."""
         told = Counter(self.steps.tolist())
         out = Counter(s.step for s in pending)
-        unfinished = {step for step in out if out[step] > told[step]}
-        return replay(self.steps, self.progress, unfinished)
+        return {step for step in out if out[step] > told[step]}

@@ -25,6 +25,7 @@ from molvae.optimize.observed import Observed, best_and_others
 from molvae.optimize.parts import Learner, Part
 from molvae.optimize.posterior import Surrogate
 from molvae.optimize.proposals import Candidates, MoleculeGenerator
+from molvae.optimize.regions import Place, places, shared_out
 from molvae.optimize.renewal import renewed
 from molvae.optimize.routes import Climb, Parents, by_rank, offspring
 from molvae.optimize.store import Observation, Reason, Suggestion
@@ -85,6 +86,7 @@ def next_batch(
     size: int | None = None,
     several: Several | None = None,
     memory: Memory | None = None,
+    place: Place | None = None,
 ) -> list[Suggestion]:
     """The ``size`` molecules (``config.batch_size`` if None) to evaluate next.
 
@@ -92,24 +94,33 @@ def next_batch(
 
     Fewer or none if no more are found. At least one of the ``observations`` is usable. Those
     ``pending`` are out for testing: no molecule comes twice, and what they promise is not looked
-    for again. ``memory`` saves work from step to step, and changes nothing.
+    for again. ``memory`` saves work from step to step, and changes nothing. With several
+    ``config.regions`` each has its ``place`` in the step, and is a search of its own.
     """
     size = config.batch_size if size is None else size
     step = 1 + max(s.step for s in (*pending, *(o.suggestion for o in observations)))
     seed = derive_seed(config.seed, "step", step)
+    if place is not None:  # the others' part of the same step may be pending
+        step, seed = place.step, derive_seed(config.seed, "step", place.step, place.number)
     memory = memory or Memory()
     seen = {o.suggestion.smiles for o in observations} | {s.smiles for s in pending}
     sign = 1.0 if direction == "maximize" else -1.0
     usable = [o for o in observations if o.suggestion.usable]
     observed = Observed.of(usable, sign) if several is None else several.observed()
-    region = observed.region(pending)
+    if place is None and config.regions is not None and config.regions > 1:
+        found = places(observed, config.regions, step, observed.unfinished(pending))
+        part = config.replace(candidates=max(16, config.candidates // len(found)))
+        alone = partial(next_batch, generator, direction, observations, part, several=several)
+        return shared_out(found, size, pending, partial(alone, memory=memory))
+    region = observed.region(pending) if place is None else place.trust
     # A molecule that failed is as bad as the worst: the search moves away from it.
     failed = np.isnan(observed.utility)
     observed = observed.without_gaps()
     told_apart = bool(np.ptp(observed.utility) > 0)
     # Around molecules that are all worth the same there is no more to be found than elsewhere.
     lost = not told_apart and len(failed) >= ALIKE
-    parents = None if lost else _parents(observed, failed, region)
+    inside = None if place is None else place.rows
+    parents = None if lost else _parents(observed, failed, region, inside)
     surrogate = None
     if len(failed) >= LEARNABLE and told_apart:
         learner, parts = config.learner, config.surrogate
@@ -136,14 +147,21 @@ def next_batch(
     return _suggestions(pool, picks, step, reasons)
 
 
-def _parents(observed: Observed, failed: np.ndarray, region: TrustRegion) -> Parents | None:
-    """The best of the region, and with less weight the best of all; None where nothing is known."""
+def _parents(
+    observed: Observed, failed: np.ndarray, region: TrustRegion, rows: np.ndarray | None = None
+) -> Parents | None:
+    """The best of the region, and with less weight the best of all; None where nothing is known.
+
+    Of one of several regions, its own ``rows``, best first.
+    """
     utility = np.where(failed, -np.inf, observed.utility)
     order = np.argsort(-utility, kind="stable")
     order = order[np.isfinite(utility[order])]
     inside = order[observed.steps[order] >= region.begun][:PARENTS]
     shares = [(inside, 1.0)]
-    if region.begun and len(inside):
+    if rows is not None:
+        shares = [(rows[:PARENTS], 1.0)]
+    elif region.begun and len(inside):
         shares = [(inside, 1.0 - EARLIER), (order[:PARENTS], EARLIER)]
     chosen = [(rows, share) for rows, share in shares if len(rows)]
     if not chosen:
