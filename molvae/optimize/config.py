@@ -72,8 +72,8 @@ class SearchConfig(Record):
             one that learns what they have in common (``together``).
         acquisition: how a batch is chosen among the candidates.
         seed: of everything random.
-        regions: trust regions at once, around good molecules that are unlike each other; None is
-            one. See :mod:`molvae.optimize.regions`.
+        regions: trust regions at once, around good molecules that are unlike each other; see
+            :mod:`molvae.optimize.regions`.
         scalarisation: with several objectives the search is for hypervolume, unless this makes
             one number of them: ``weighted``, their sum, or ``chebyshev``, the least of them and a
             little of their sum.
@@ -92,7 +92,7 @@ class SearchConfig(Record):
     acquisition: Literal["thompson", "logei", "ucb"] = "thompson"
     seed: int = 0
     # None for what files of before do not say, so that they can be gone on with.
-    regions: PositiveInt | None = None
+    regions: PositiveInt = 1
     scalarisation: Literal["weighted", "chebyshev"] | None = None
     weights: tuple[PositiveFloat, ...] | None = None
     learner: Learner = "gp"

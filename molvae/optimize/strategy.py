@@ -107,7 +107,7 @@ def next_batch(
     sign = 1.0 if direction == "maximize" else -1.0
     usable = [o for o in observations if o.suggestion.usable]
     observed = Observed.of(usable, sign) if several is None else several.observed()
-    if place is None and config.regions is not None and config.regions > 1:
+    if place is None and config.regions > 1:
         found = places(observed, config.regions, step, observed.unfinished(pending))
         part = config.replace(candidates=max(16, config.candidates // len(found)))
         alone = partial(next_batch, generator, direction, observations, part, several=several)

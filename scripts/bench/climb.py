@@ -29,8 +29,8 @@ from molvae.latent.paths import Path
 
 TARGETS = ("qed", "logp", "tpsa")
 PENALTIES = (0.0, PENALTY / 2, PENALTY, 2 * PENALTY)
-SEED = 20
-"""Of the samples: not the one that anything here was chosen by."""
+SEED = 21
+"""Of the samples: not those by which the penalty was chosen, which was done with 20."""
 
 
 @dataclass(frozen=True)
