@@ -1,8 +1,10 @@
 # make demo: from a shipped model and measured data to a model of its own and its proposals
 # make test: the whole suite          make quick: without the slow tests
+# (JOBS=n: processes that run the tests)
 # make lint: ruff and mypy            make clean: remove .venv and demo/
 
 PYTHON ?= python3
+JOBS   ?= 2
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
@@ -13,10 +15,10 @@ demo: $(VENV)/.installed
 	$(BIN)/python scripts/demo.py
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 quick: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
