@@ -170,7 +170,7 @@ def test_pmo_runs_what_is_not_done_yet_and_writes_its_table(tmp_path):
     assert done["evaluated"] == 40
     assert 0 < done["auc"] < done["top10"] <= 1
     table = pmo("table")
-    assert "## 40 calls, seeds 0" in table
+    assert "## 40 calls, seed 0" in table
     assert table.count("|") > 12
 
 

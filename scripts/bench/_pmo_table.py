@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import statistics
 import sys
+import textwrap
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from molvae.oracles.tasks import TASKS
 
 PUBLISHED = json.loads((Path(__file__).parent / "pmo_published.json").read_text())
 OURS = "molvae"
+WHOLE_WORDS = {"break_long_words": False, "break_on_hyphens": False}
 INTRODUCTION = """# PMO: how few evaluations it takes
 
 The protocol of PMO (Gao et al., NeurIPS 2022, arXiv:2206.12411): a task scores molecules, of
@@ -32,9 +34,12 @@ ends, and its last mean fills the rest of the area, which can only be too little
     python scripts/bench/pmo.py table --out pmo --write docs/pmo.md
 
 Published figures are means of 3 to 5 seeds without pre-screening of a library: {sources}.
-"minutes" are CPU time of one thread, the task's own included; "molecules" how many unique ones
-were evaluated; "good" the share of the hundred best that have no alert (PAINS, BRENK, NIH) and an
-SA below 4. A value in bold is the best of its row.
+"minutes" are CPU time of one thread, the task's own included;
+"molecules" how many unique ones were evaluated; "good" the share of the hundred best that have no
+alert (PAINS, BRENK, NIH) and an SA below 4: a search that is told nothing but a score finds what
+has the score, and for the made-up profiles of several tasks that is no drug. What must hold
+besides is said by constraints ([campaigns.md](campaigns.md)). A value in bold is the best of its
+row.
 """
 
 
@@ -48,7 +53,7 @@ def write_tables(runs: Sequence[dict[str, Any]], path: Path | None) -> None:
     for method, row in PUBLISHED.items():
         by_source[row["source"]].append(method)
     sources = "; ".join(f"{', '.join(names)} ({source})" for source, names in by_source.items())
-    parts = [INTRODUCTION.format(sources=sources).rstrip()]
+    parts = [filled(INTRODUCTION.format(sources=sources))]
     if (10_000, OURS) in by_kind:
         parts.append(main_table(by_kind[10_000, OURS]))
     for calls in sorted({calls for calls, _ in by_kind}):
@@ -61,6 +66,14 @@ def write_tables(runs: Sequence[dict[str, Any]], path: Path | None) -> None:
         return
     with atomic_file(path) as file:
         file.write(text)
+
+
+def filled(text: str) -> str:
+    """Paragraphs of prose in lines of the usual length; others as they are."""
+    return "\n\n".join(
+        part if part.startswith(("#", "    ")) else textwrap.fill(part, 100, **WHOLE_WORDS)
+        for part in text.strip().split("\n\n")
+    )
 
 
 def main_table(ours: dict[str, list[dict[str, Any]]]) -> str:
@@ -94,9 +107,8 @@ def main_table(ours: dict[str, list[dict[str, Any]]]) -> str:
     rows.append(
         ["**sum**", *(f"{value:.2f}" for value in sums.values()), f"**{total:.2f}**", "", "", ""]
     )
-    seeds = sorted({run["seed"] for runs in ours.values() for run in runs})
     lines = ["| " + " | ".join(row) + " |" for row in rows]
-    title = f"## {len(tasks)} tasks, 10,000 calls, seeds {', '.join(map(str, seeds))}"
+    title = f"## {len(tasks)} tasks, 10,000 calls, {seeds_of(ours.values())}"
     return "\n".join([title, "", *lines])
 
 
@@ -115,6 +127,12 @@ def comparison(calls: int, kinds: dict[str, dict[str, list[dict[str, Any]]]]) ->
         ]
         label = f"{name}: {VARIANTS[name].about}"
         rows.append([label, *(f"{mean:.3f}" for mean in means), f"{sum(means):.3f}"])
-    seeds = sorted({seed for _, seed in shared})
+    both = [[run for run in kind[t] if (t, run["seed"]) in shared] for t in tasks]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([f"## {calls:,} calls, seeds {', '.join(map(str, seeds))}", "", *lines])
+    return "\n".join([f"## {calls:,} calls, {seeds_of(both)}", "", *lines])
+
+
+def seeds_of(kinds: Iterable[Sequence[dict[str, Any]]]) -> str:
+    """The seeds of runs, in words."""
+    seeds = sorted({run["seed"] for runs in kinds for run in runs})
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
