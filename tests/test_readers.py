@@ -236,7 +236,7 @@ def test_gzip_is_told_by_its_bytes_not_its_name(tmp_path: Path):
         b"CCO ethanol\nCC\n",
         b"smiles,x\nCCO,1\nCC,2\n",
         b"x\tsmiles\n1\tCCO\n2\tCC\n",
-        gzip.compress(b"smiles\nCCO\nCC\n"),
+        gzip.compress(b"smiles\nCCO\nCC\n", mtime=0),
         sdf_text(("CCO", "", {}), ("CC", "", {})).encode(),
     ],
 )
@@ -361,7 +361,9 @@ def test_an_empty_file_is_refused(tmp_path: Path, name: str):
 
 
 def test_an_empty_gzip_and_an_empty_standard_input_are_refused(tmp_path: Path, stdin: Any):
-    assert "is empty once decompressed" in refusal(make(tmp_path, "a.csv.gz", gzip.compress(b"")))
+    assert "is empty once decompressed" in refusal(
+        make(tmp_path, "a.csv.gz", gzip.compress(b"", mtime=0))
+    )
     stdin(b"")
     assert refusal("-") == "standard input is empty; give a file of molecules"
 
