@@ -161,6 +161,7 @@ def test_a_page_and_an_sdf_are_written_in_the_same_run(folder: Path) -> None:
     assert "<svg" in page
 
 
+@pytest.mark.slow
 def test_the_page_shows_how_the_model_was_trained(
     tiny_model: Path, tiny_corpus: Path, tmp_path: Path
 ) -> None:
@@ -298,6 +299,7 @@ def test_a_time_limit_is_kept_by_a_worker(folder: Path) -> None:
     assert sorted(failures) == ["", "took over 1 s"]
 
 
+@pytest.mark.slow
 def test_several_properties_with_constraints_give_a_pareto_set(folder: Path) -> None:
     run = ("--minimize", "logp", "--maximize", "hba", "--minimize", "sa", *SMALL)
     kept = ("--constraint", "SA < 4 and mw <= 260", "--keep-smarts", "N")
@@ -329,6 +331,7 @@ def test_a_toml_file_may_list_several_objectives_or_name_one(folder: Path) -> No
     assert "constraint 'no alerts or so'" in str(fails("--config", "run.toml"))
 
 
+@pytest.mark.slow
 def test_constraints_that_nothing_meets_are_one_sentence(folder: Path) -> None:
     found = fails("--maximize", "qed", *SMALL, "--constraint", "mw < 9 and rings = 0")
     assert isinstance(found, InputError)

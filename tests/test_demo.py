@@ -69,6 +69,7 @@ def test_what_a_step_of_the_demo_reads_is_there_or_was_made_before(steps: tuple[
         made |= {words[i + 1] for i, word in enumerate(words) if word == "-o"}
 
 
+@pytest.mark.slow
 def test_a_step_that_is_done_is_not_done_again_and_one_that_fails_ends_the_row(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -134,6 +135,7 @@ def test_the_demo_reads_its_data_with_the_alphabet_of_the_shipped_model() -> Non
     assert re.search(r"--tokenizer druglike\b", demo.SHIPPED[0].command)
 
 
+@pytest.mark.slow
 def test_the_comparison_measures_a_run(
     tiny_model: Path, tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

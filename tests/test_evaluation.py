@@ -75,6 +75,7 @@ def found(mixed: list[str], parts: Reference) -> Evaluation:
     return evaluate(mixed, parts, options=options, progress=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GOLDEN)
 def test_measures_are_those_of_molsets(name: str, found: Evaluation) -> None:
     assert found[name] == pytest.approx(GOLDEN[name], rel=1e-4, abs=1e-6)
@@ -163,6 +164,7 @@ def test_training_molecules_that_are_also_the_reference_do_not_find_themselves(
     assert found["copies"] == 0.5
 
 
+@pytest.mark.slow
 def test_a_model_is_measured_with_its_samples(
     mixed: list[str], parts: Reference, tiny_model: Path, zinc: list[str]
 ) -> None:
@@ -219,6 +221,7 @@ def run(data: Path, *arguments: object) -> tuple[str, str]:
     return result.stdout, result.stderr
 
 
+@pytest.mark.slow
 def test_the_command_prints_tables_and_writes_json_and_a_page(
     files: tuple[Path, Path], data: Path, tmp_path: Path
 ) -> None:

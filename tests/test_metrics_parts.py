@@ -217,6 +217,7 @@ def test_a_profile_is_the_same_for_any_number_of_processes(zinc: list[str]) -> N
     assert np.array_equal(one.filters, two.filters)
 
 
+@pytest.mark.slow
 def test_alerts_are_searched_in_the_first_molecules_only(zinc: list[str]) -> None:
     found = profile(zinc[:600], frozenset({"alerts"}), alerts_of=300, workers=1, progress=False)
     assert len(found.alerts) == 500  # whole blocks

@@ -75,6 +75,7 @@ def test_the_reference_point_is_below_the_front_and_not_below_an_outlier() -> No
     np.testing.assert_allclose(reference_point(np.array([[2.0, 3.0]])), [1.9, 2.9])
 
 
+@pytest.mark.slow
 def test_the_gain_is_noisy_expected_hypervolume_improvement_as_botorch_has_it() -> None:
     rng = np.random.default_rng(0)
     x = torch.as_tensor(rng.uniform(size=(8, 2)))

@@ -267,6 +267,7 @@ def test_a_search_stays_near_its_lead_and_where_its_scaffold_is() -> None:
     assert lead not in smiles_of(asked)
 
 
+@pytest.mark.slow
 def test_constraints_that_nothing_meets_are_one_sentence_and_nothing_is_lost(
     tmp_path: Path,
 ) -> None:
