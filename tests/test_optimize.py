@@ -580,9 +580,11 @@ def test_a_generator_that_turns_molecules_down_also_turns_down_edits() -> None:
     assert not any("N" in s for s in found.smiles)
 
 
-def test_shares_that_bring_nothing_are_refused() -> None:
+@pytest.mark.parametrize("left", [(), ("gradient",), ("rewriting", "gradient")])
+def test_shares_that_may_bring_nothing_are_refused(left: tuple[str, ...]) -> None:
+    """There is no gradient before anything is learnt, and not every model can rewrite."""
     with pytest.raises(ConfigError, match="a share above 0"):
-        Routes.parse(dict.fromkeys(Routes().names, 0.0))
+        Routes.parse({name: float(name in left) for name in Routes().names})
 
 
 # --- trust region ------------------------------------------------------------------------------

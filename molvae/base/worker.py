@@ -2,6 +2,10 @@
 
 A worker leads a session of its own, so that it and the programs it starts are ended together. It
 ends by itself when the process that it works for is gone.
+
+What is pickled here goes through an unnamed pipe between a process and the children that it has
+started, of one user and one program, and is neither kept nor read from anywhere else. It can do no
+more than the task itself, which is code of that user's own.
 """
 
 from __future__ import annotations

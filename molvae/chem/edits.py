@@ -146,12 +146,18 @@ def _raise(mol: Chem.RWMol, rng: Random) -> bool:
         and b.GetBeginAtom().GetTotalNumHs()
         and b.GetEndAtom().GetTotalNumHs()
     ]
-    return _set_order(mol, rng.choice(fitting), +1) if fitting else False
+    if not fitting:
+        return False
+    _change_order(rng.choice(fitting), +1)
+    return True
 
 
 def _lower(mol: Chem.RWMol, rng: Random) -> bool:
     fitting = [b for b in mol.GetBonds() if _ORDER[b.GetBondType()] > 1]
-    return _set_order(mol, rng.choice(fitting), -1) if fitting else False
+    if not fitting:
+        return False
+    _change_order(rng.choice(fitting), -1)
+    return True
 
 
 def _open(mol: Chem.RWMol, rng: Random) -> bool:
@@ -263,12 +269,11 @@ def _bond(mol: Chem.RWMol, begin: int, end: int, order: int) -> None:
     _free(mol.GetAtomWithIdx(end))
 
 
-def _set_order(mol: Chem.RWMol, bond: Chem.Bond, by: int) -> bool:
+def _change_order(bond: Chem.Bond, by: int) -> None:
     bond.SetBondType(_BY_ORDER[_ORDER[bond.GetBondType()] + by])
     bond.SetStereo(Chem.BondStereo.STEREONONE)
     _free(bond.GetBeginAtom())
     _free(bond.GetEndAtom())
-    return True
 
 
 def _free(atom: Chem.Atom) -> None:

@@ -42,8 +42,11 @@ class Routes(Record):
 
     @model_validator(mode="after")
     def _some(self) -> Routes:
-        if not any(getattr(self, name) for name in self.names if name != "rewriting"):
-            raise ValueError("give at least one route besides rewriting a share above 0")
+        # Not every model can rewrite, and before anything is learnt there is no gradient.
+        if not any(getattr(self, n) for n in self.names if n not in ("rewriting", "gradient")):
+            raise ValueError(
+                "give at least one route besides rewriting and gradient a share above 0"
+            )
         return self
 
 

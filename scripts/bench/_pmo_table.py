@@ -31,7 +31,8 @@ fexofenadine_mpo and isomers_c7h8n2o2. A run whose ten best have not changed for
 ends, and its last mean fills the rest of the area, which can only be too little.
 
     python scripts/bench/pmo.py run --seeds 0 --out pmo
-    python scripts/bench/pmo.py run --variant latent-only --calls 1500 --tasks median1 --out pmo
+    python scripts/bench/pmo.py run --variant latent-only --calls 1500 --out pmo --tasks median1 \\
+      zaleplon_mpo sitagliptin_mpo fexofenadine_mpo isomers_c7h8n2o2
     python scripts/bench/pmo.py table --out pmo --write docs/pmo.md
 
 Published figures are means of 3 to 5 seeds without pre-screening of a library: {sources}.
