@@ -14,10 +14,13 @@ from molvae.latent.moves import spliced, with_gaps, without_ends
 from molvae.latent.refresh import refreshed
 from molvae.models.windows import Windows
 from molvae.optimize.config import Routes
+from molvae.optimize.feasibility import misses
+from molvae.optimize.goals import Goals
 from molvae.optimize.memory import Memory
 from molvae.optimize.observed import Observed
 from molvae.optimize.proposals import local
 from molvae.optimize.renewal import renewed
+from molvae.optimize.restricted import RestrictedGenerator
 from molvae.optimize.routes import Parents, offspring
 from molvae.optimize.sane import SaneGenerator
 
@@ -101,6 +104,20 @@ def test_a_filter_around_a_generator_has_its_windows(generator: Generator) -> No
     assert sane.windows == generator.windows
     assert (sane.symbols(SMILES) == generator.symbols(SMILES)).all()
     assert sane.admit([SMILES[0], "C1=C=C1", None]) == [SMILES[0], None, None]
+
+
+def test_a_restriction_holds_for_every_route_and_keeps_the_windows(generator: Generator) -> None:
+    goals = Goals.of({"activity": "maximize"}, ["hbd = 0"])
+    restricted = RestrictedGenerator(generator, goals)
+    assert restricted.windows == generator.windows
+    smiles = tuple(generator.sample(40, seed=6, unique=True))
+    parents = Parents(smiles, generator.encode(smiles), np.ones(40))
+    free = offspring(generator, parents, 150, Routes(), 0.5, set(smiles), seed=0)
+    found = offspring(restricted, parents, 150, Routes(), 0.5, set(smiles), seed=0)
+    assert {"edit", "recombination", "rewriting", "crossover"} <= set(found.origin)
+    assert (misses(goals, found.smiles) == 0).all()
+    assert (misses(goals, free.smiles) > 0).mean() > 0.2
+    assert restricted.admit(["CCO", "COC", None]) == [None, "COC", None]
 
 
 @pytest.mark.slow
