@@ -26,6 +26,10 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 RECIPES = "scripts/recipes"
 
 
+CONSTRAINT = "SA < 3.5 and no alerts"
+"""What a chemist would ask besides: without it the search finds what scores and cannot be made."""
+
+
 def measured(out: Path, alphabet: str) -> Step:
     """The chemist's own data: here, 4,200 measured lipophilicities."""
     return Step(
@@ -57,7 +61,8 @@ def search(out: Path, objective: str) -> tuple[Step, Step]:
         Step(
             "Optimise QED (drug-likeness) times the probability that log D is between 1 and 3",
             f"molvae optimize {out}/model --objective scripts.demo_objective:{objective}"
-            f" --takes-list --direction maximize --sane --budget 300 --resume"
+            f" --takes-list --direction maximize --sane --constraint '{CONSTRAINT}' --budget 300"
+            f" --resume"
             f" --store {out}/campaign.sqlite --corpus {out}/logd -o {out}/proposals.csv"
             f" -o {out}/proposals.sdf --report {out}/report.html",
             out / "report.html",
