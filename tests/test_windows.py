@@ -15,7 +15,7 @@ from molvae.datasets.sources import Source
 from molvae.generator import Generator
 from molvae.models.batch import Batch
 from molvae.models.config import ModelConfig, PriorConfig
-from molvae.models.objective import ObjectiveConfig
+from molvae.models.objective import ObjectiveConfig, Role
 from molvae.models.packing import Packing
 from molvae.models.prior import Blank
 from molvae.models.sampling import SamplingOptions, generate
@@ -162,32 +162,46 @@ def test_token_noise_shows_other_symbols_of_the_batch_and_never_another_start() 
     assert set(shown.tolist()) <= set(tokens.tolist())
 
 
-def test_rings_branches_and_their_indices_are_structural() -> None:
-    tokenizer = Tokenizer.from_smiles(["c1ccccc1", "CC(=O)N"])
-    ids = np.concatenate([tokenizer.encode_one("c1ccccc1"), tokenizer.encode_one("CC(=O)N")])
-    sizes = [len(tokenizer.encode_one("c1ccccc1")), len(tokenizer.encode_one("CC(=O)N"))]
+def test_rings_and_branches_with_their_indices_and_the_atoms_at_ends_are_told_apart() -> None:
+    smiles = ["c1ccccc1", "CC(=O)N", "CC(CC(F)Cl)(O)c1ccccc1", "CC(" + 17 * "C" + "O)N"]
+    tokenizer = Tokenizer.from_smiles(smiles)
+    encoded = [tokenizer.encode_one(text) for text in smiles]
+    ids, sizes = np.concatenate(encoded), [len(row) for row in encoded]
     molecules = Molecules(
         tokens=ids,
         offsets=np.cumsum([0, *sizes]),
-        labels=np.zeros((2, 0), np.float32),
+        labels=np.zeros((4, 0), np.float32),
         ids=np.arange(tokenizer.vocab_size),
-        digits=tokenizer.digits,
+        grammar=tokenizer.grammar,
     )
-    batch = molecules.batch(np.array([0, 1]))
-    assert batch.structural is not None
+    batch = molecules.batch(np.arange(4))
+    assert batch.roles is not None
     names = ["", "", "", *tokenizer.alphabet]
-    marked = [
-        [names[i] for i, mark in zip(row, marks, strict=True) if mark]
-        for row, marks in zip(batch.tokens.tolist(), batch.structural.tolist(), strict=True)
-    ]
-    assert marked == [["[Ring1]", "[=Branch1]"], ["[=Branch1]", "[C]"]]
+
+    def marked(wanted: Role) -> list[str]:
+        return [
+            " ".join(names[i] for i, role in zip(row, roles, strict=True) if role == wanted)
+            for row, roles in zip(batch.tokens.tolist(), batch.roles.tolist(), strict=True)
+        ]
+
+    assert marked(Role.STRUCTURAL)[:2] == ["[Ring1] [=Branch1]", "[=Branch1] [C]"]
+    assert marked(Role.TERMINAL) == ["", "[=O] [N]", "[F] [Cl] [O]", "[O] [N]"]
 
 
-def test_structure_weighs_more_while_the_encoder_learns_and_the_log_stays_plain() -> None:
+@pytest.mark.parametrize(
+    ("role", "heavy"),
+    [
+        (Role.STRUCTURAL, ObjectiveConfig(structure_weight=5.0)),
+        (Role.TERMINAL, ObjectiveConfig(terminal_weight=0.2)),
+    ],
+)
+def test_roles_weigh_while_the_encoder_learns_and_the_log_stays_plain(
+    role: Role, heavy: ObjectiveConfig
+) -> None:
     model = make(LOCAL.replace(forget=0))
     batch = Batch.collate([[5, 6, 7], [8, 9]])
-    marked = Batch(batch.tokens, batch.lengths, None, batch.tokens == 6)
-    plain, heavy = ObjectiveConfig(), ObjectiveConfig(structure_weight=5.0)
+    marked = Batch(batch.tokens, batch.lengths, None, (batch.tokens == 6).long() * role)
+    plain = ObjectiveConfig()
 
     def reconstruction(b: Batch, objective: ObjectiveConfig) -> tuple[float, float]:
         term = model.losses(b, objective, seeded(1)).terms["reconstruction"]
@@ -198,7 +212,7 @@ def test_structure_weighs_more_while_the_encoder_learns_and_the_log_stays_plain(
     heavy_raw, heavy_value = reconstruction(marked, heavy)
     assert heavy_raw == pytest.approx(raw)
     assert heavy_value != pytest.approx(raw)
-    assert reconstruction(batch, heavy)[1] == pytest.approx(raw)  # nobody said what is structure
+    assert reconstruction(batch, heavy)[1] == pytest.approx(raw)  # nobody said which is which
     model.freeze_space()
     assert reconstruction(marked, heavy)[1] == pytest.approx(raw)
 

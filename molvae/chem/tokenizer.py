@@ -17,8 +17,8 @@ from molvae.chem.selfies import (
     CodecError,
     Constraints,
     Encoder,
+    Grammar,
     UnknownSymbolError,
-    digits_of,
     robust_alphabet,
     split_selfies,
 )
@@ -91,10 +91,9 @@ class Tokenizer:
         return self.first_id + len(self.alphabet)
 
     @property
-    def digits(self) -> np.ndarray:
-        """How many index symbols follow each id ``(vocab_size,)``; none for atoms."""
-        found = [digits_of(symbol) for symbol in self.alphabet]
-        return np.array([0] * self.first_id + found, dtype=np.int64)
+    def grammar(self) -> Grammar:
+        """What each id does: opens a branch, closes a ring, counts."""
+        return Grammar.of(self.alphabet, self.first_id)
 
     @property
     def dtype(self) -> np.dtype:

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from molvae.base.errors import InputError
+from molvae.models.packing import Packing
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
     """``tokens (b, t)`` int64: start, the symbols, end, then padding; ``lengths (b,)`` int64 counts
     start and end; ``labels (b, p)`` float32, NaN where missing (None: no labels at all);
-    ``structural (b, t)`` bool, the symbols that make rings and branches (None: not told).
+    ``roles (b, t)`` uint8, each symbol's :class:`~molvae.models.objective.Role` (None: not told).
 
-    ``lengths`` stay on the host whatever the device, because they shape the work.
+    ``lengths`` stay on the host whatever the device, because they shape the work. ``packing`` is
+    how the rows without their start are laid out, where that has been found already.
     """
 
     tokens: Tensor
     lengths: Tensor
     labels: Tensor | None = None
-    structural: Tensor | None = None
+    roles: Tensor | None = None
+    packing: Packing | None = None
 
     @classmethod
     def collate(
@@ -58,9 +61,24 @@ class Batch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         """The batch with all but the lengths on ``device``."""
+        return self._each(lambda values: values.to(device, non_blocking=non_blocking))
 
-        def to(values: Tensor | None) -> Tensor | None:
-            return None if values is None else values.to(device, non_blocking=non_blocking)
+    def laid_out(self) -> Batch:
+        """The batch with its packing."""
+        return replace(self, packing=Packing.of(self.lengths - 1))
 
-        tokens = self.tokens.to(device, non_blocking=non_blocking)
-        return Batch(tokens, self.lengths, to(self.labels), to(self.structural))
+    def pinned(self) -> Batch:
+        """The batch in memory that a GPU reads while the host goes on."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        def changed(values: Tensor | None) -> Tensor | None:
+            return None if values is None else change(values)
+
+        return Batch(
+            change(self.tokens),
+            self.lengths,
+            changed(self.labels),
+            changed(self.roles),
+            None if self.packing is None else self.packing.each(change),
+        )

@@ -46,13 +46,13 @@ class Encoder(nn.Module):
             outputs, finals = [], []
             for backward, gru in enumerate(layer):
                 if states is None:
-                    read = tokens[packing.mirror] if backward else tokens
+                    read = tokens.index_select(0, packing.mirror) if backward else tokens
                     output, final = gru.from_tokens(packing, read, self.embedding.weight)
                 else:
-                    read = states[packing.mirror] if backward else states
+                    read = states.index_select(0, packing.mirror) if backward else states
                     output, final = gru.from_inputs(packing, read)
                 if places or depth < len(layers):
-                    outputs.append(output[packing.mirror] if backward else output)
+                    outputs.append(output.index_select(0, packing.mirror) if backward else output)
                 finals.append(final)
             if outputs:
                 states = torch.cat(outputs, 1)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Annotated, Literal
 
 import torch
@@ -24,6 +25,15 @@ from molvae.base.records import Record
 NonNegative = Annotated[float, Field(ge=0)]
 
 
+class Role(IntEnum):
+    """What a symbol is for: an atom that others follow, one at the end of a branch or of the
+    molecule, or a part of a ring or branch, its index symbols included."""
+
+    ATOM = 0
+    TERMINAL = 1
+    STRUCTURAL = 2
+
+
 class ObjectiveConfig(Record):
     """Weights of the terms, and free bits.
 
@@ -32,10 +42,11 @@ class ObjectiveConfig(Record):
     that many, its KL averaged over the batch before the hinge; "molecule": each molecule has that
     many over all dimensions together, and the model may spend them where it likes.
 
-    ``structure_weight`` is how much the symbols count that close rings and open branches, beside 1
-    for atoms: a wrong one of these makes another molecule, a wrong atom a relative of it. z then
-    keeps them further apart, and what a small step in z changes first is an atom. For as long as
-    the encoder learns; see :meth:`~molvae.models.vae.SequenceVAE.freeze_space`.
+    ``structure_weight`` is how much the symbols count that close rings and open branches, and
+    ``terminal_weight`` the atoms at the ends of branches, beside 1 for other atoms: a wrong one of
+    the first makes another molecule, of the second a near relative. z then keeps the first further
+    apart, and what a small step in z changes first is an atom at an end. For as long as the encoder
+    learns; see :meth:`~molvae.models.vae.SequenceVAE.freeze_space`.
 
     >>> ObjectiveConfig(kl_weight=0.1, free_bits=0.05).free_bits_per
     'dimension'
@@ -44,8 +55,14 @@ class ObjectiveConfig(Record):
     kl_weight: NonNegative = 1.0
     property_weight: NonNegative = 1.0
     structure_weight: NonNegative = 1.0
+    terminal_weight: NonNegative = 1.0
     free_bits: NonNegative = 0.0
     free_bits_per: Literal["dimension", "molecule"] = "dimension"
+
+    @property
+    def even(self) -> bool:
+        """Whether all symbols count alike."""
+        return self.structure_weight == self.terminal_weight == 1
 
 
 @dataclass(frozen=True, eq=False)

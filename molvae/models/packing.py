@@ -8,6 +8,7 @@ padding. It is the layout of :class:`torch.nn.utils.rnn.PackedSequence`, which c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -35,6 +36,8 @@ class Packing:
     place: Tensor
     step: Tensor
     lengths: Tensor
+    starts: Tensor
+    """Where each step begins in the packed rows, ``(t,)``."""
 
     @classmethod
     def of(cls, lengths: Tensor, device: torch.device | str = "cpu") -> Packing:
@@ -44,23 +47,21 @@ class Packing:
         steps = torch.arange(int(falling[0]))
         alive = steps[:, None] < falling
         step, place = alive.nonzero(as_tuple=True)
-        counts = tuple(alive.sum(1).tolist())
+        counts = alive.sum(1)
+        starts = counts.cumsum(0) - counts
+        found = cls(order, tuple(counts.tolist()), order[place], place, step, falling, starts)
+        return found.each(lambda index: index.to(device))
 
-        def to(index: Tensor) -> Tensor:
-            return index.to(device, non_blocking=True)
-
-        return cls(to(order), counts, to(order[place]), to(place), to(step), to(falling))
+    def each(self, change: Callable[[Tensor], Tensor]) -> Packing:
+        """The same layout with ``change`` done to each index tensor: moved, or pinned."""
+        indices = (self.row, self.place, self.step, self.lengths, self.starts)
+        row, place, step, lengths, starts = map(change, indices)
+        return Packing(change(self.order), self.counts, row, place, step, lengths, starts)
 
     @property
     def size(self) -> int:
         """The number of packed positions ``n``."""
         return len(self.row)
-
-    @cached_property
-    def starts(self) -> Tensor:
-        """Where each step begins in the packed rows, ``(t,)``."""
-        counts = torch.tensor((0, *self.counts[:-1]))
-        return counts.cumsum(0).to(self.row.device)
 
     @cached_property
     def last(self) -> Tensor:

@@ -18,6 +18,8 @@ from molvae.models.packing import Packing
 EVERY_STEP = 1 << 30
 """A stride longer than any molecule: one context for all steps."""
 
+_LANES = 8  # a GPU's matrix units want rows of a multiple of these
+
 
 class GRULayer(nn.Module):
     """One layer, one direction.
@@ -85,13 +87,22 @@ class GRULayer(nn.Module):
         stride: int = EVERY_STEP,
     ) -> tuple[Tensor, Tensor]:
         """:meth:`from_tokens` by torch's fused GRU, the fast way on other devices than the CPU."""
-        inputs = embedding.index_select(0, tokens)
-        weight: Tensor = self.weight_ih
-        if context is not None and self.weight_context is not None:
-            # A fused GRU takes no precomputed gates, but W_ih x + W_z z is [W_ih W_z] [x; z].
-            inputs = torch.cat([inputs, context[packing.step // stride, packing.place]], 1)
-            weight = torch.cat([weight, self.weight_context], 1)
-        return self._fused(packing, inputs, weight, initial)
+        lower = _working_type(embedding)
+        with torch.autocast(tokens.device.type, enabled=False):
+            # A product with one-hot rows has a product for its gradient; that of a selection of
+            # rows would add up a thousand rows per symbol, one by one.
+            symbols = torch.arange(len(embedding), device=tokens.device)
+            inputs = [(tokens[:, None] == symbols).to(lower) @ embedding.to(lower)]
+            weights: list[Tensor] = [self.weight_ih]
+            if context is not None and self.weight_context is not None:
+                # A fused GRU takes no precomputed gates, but W_ih x + W_z z is [W_ih W_z] [x; z].
+                seen = packing.step // stride * context.shape[1] + packing.place
+                inputs.append(context.to(lower).flatten(0, 1).index_select(0, seen))
+                weights.append(self.weight_context)
+            missing = -sum(part.shape[1] for part in inputs) % _LANES
+            inputs.append(inputs[0].new_zeros(packing.size, missing))
+            weights.append(self.weight_ih.new_zeros(len(self.weight_ih), missing))
+            return self._fused(packing, torch.cat(inputs, 1), torch.cat(weights, 1), initial)
 
     def from_inputs(
         self, packing: Packing, inputs: Tensor, initial: Tensor | None = None
@@ -130,22 +141,31 @@ class GRULayer(nn.Module):
     def _fused(
         self, packing: Packing, inputs: Tensor, weight_ih: Tensor, initial: Tensor | None
     ) -> tuple[Tensor, Tensor]:
+        inputs = inputs.to(_working_type(inputs))
         if initial is None:
             initial = inputs.new_zeros(packing.counts[0], self.hidden)
         # cuDNN wants its weights in one chunk; views of one tensor are.
         shapes = [weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
-        chunk = torch.cat([weight.flatten() for weight in shapes])
+        chunk = torch.cat([weight.flatten() for weight in shapes]).to(inputs.dtype)
         pieces = chunk.split([weight.numel() for weight in shapes])
         weights = [piece.view_as(weight) for piece, weight in zip(pieces, shapes, strict=True)]
-        states, final = torch._VF.gru(
-            inputs,
-            torch.tensor(packing.counts),
-            initial[None].to(inputs.dtype),
-            weights,
-            True,  # biases
-            1,  # layers
-            0.0,  # dropout between layers
-            torch.is_grad_enabled(),  # training: keep what the backward pass needs
-            False,  # bidirectional
-        )
+        # Left to itself, autocast would run it in float16, whatever it has been asked for.
+        with torch.autocast(inputs.device.type, enabled=False):
+            states, final = torch._VF.gru(
+                inputs,
+                torch.tensor(packing.counts),
+                initial[None].to(inputs.dtype),
+                weights,
+                True,  # biases
+                1,  # layers
+                0.0,  # dropout between layers
+                torch.is_grad_enabled(),  # training: keep what the backward pass needs
+                False,  # bidirectional
+            )
         return states, final[0]
+
+
+def _working_type(values: Tensor) -> torch.dtype:
+    """The type that products of ``values`` are computed in: autocast's, where that is on."""
+    kind = values.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else values.dtype

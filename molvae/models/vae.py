@@ -15,7 +15,7 @@ from molvae.models.critic import Critic
 from molvae.models.decoder import Decoder
 from molvae.models.encoder import Encoder
 from molvae.models.heads import Prediction, PropertyHead
-from molvae.models.objective import ObjectiveConfig, Term, Terms, kl_term
+from molvae.models.objective import ObjectiveConfig, Role, Term, Terms, kl_term
 from molvae.models.packing import Packing
 from molvae.models.parts import normal, uniform
 from molvae.models.prior import make_prior
@@ -125,12 +125,12 @@ class SequenceVAE(nn.Module):
         ``kl_weight`` replaces the objective's at this step of a schedule. Diagnostics:
         ``nats_per_token`` and ``token_accuracy``.
         """
-        packing = self._packing(batch.lengths)
+        packing = batch.packing or self._packing(batch.lengths)
         symbols = packing.pack(batch.tokens[:, 1:])
         posterior = self._posterior(packing, symbols)
         z = posterior.sample(normal(tuple(posterior.mean.shape), generator, posterior.mean))
 
-        known, whole = self._known(z, batch.lengths - 2, generator)
+        known, whole = self._known(z, packing.restore(packing.lengths) - 1, generator)
         seen = self._mistaken(packing, packing.pack(batch.tokens), whole, generator)
         nats, correct = self._token_nats(packing, seen, symbols, known)
         reconstruction = self._weighted(nats, packing, batch, objective).sum() / len(batch)
@@ -178,10 +178,11 @@ class SequenceVAE(nn.Module):
         self, nats: Tensor, packing: Packing, batch: Batch, objective: ObjectiveConfig
     ) -> Tensor:
         """Each symbol's nats with its weight, which is 1 on average."""
-        if objective.structure_weight == 1 or batch.structural is None or self.frozen:
+        if objective.even or batch.roles is None or self.frozen:
             return nats
-        structural = packing.pack(batch.structural[:, 1:])
-        weights = torch.where(structural, objective.structure_weight, 1.0)
+        roles = packing.pack(batch.roles[:, 1:])
+        atoms = torch.where(roles == Role.TERMINAL, objective.terminal_weight, 1.0)
+        weights = torch.where(roles == Role.STRUCTURAL, objective.structure_weight, atoms)
         return nats * (weights / weights.mean())
 
     def _packing(self, lengths: Tensor) -> Packing:
@@ -204,7 +205,7 @@ class SequenceVAE(nn.Module):
         if self.config.forget:
             config = self.config
             shares = (config.forget, config.forget_all, config.forget_end)
-            known, whole = forget(z, self.windows, symbols.to(z.device), shares, generator)
+            known, whole = forget(z, self.windows, symbols, shares, generator)
         if self.config.latent_noise:
             step = self.config.latent_noise * uniform((len(z), 1), generator, z.device)
             noise = step * normal(tuple(z.shape), generator, z)

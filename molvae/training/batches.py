@@ -14,7 +14,9 @@ import torch
 
 from molvae.base.errors import InputError
 from molvae.base.seeds import derive_seed
+from molvae.chem.selfies import Grammar
 from molvae.models.batch import Batch
+from molvae.training.roles import roles_of
 
 POOL = 32
 """Batches whose molecules are sorted by length together."""
@@ -80,15 +82,15 @@ class Molecules:
 
     ``tokens`` (flat, as in the corpus, usually memory-mapped), ``offsets (n + 1,)``, ``labels
     (n, p)`` float32 with NaN where missing, and ``ids (corpus vocabulary,)``: the model's id of
-    every symbol of the corpus. ``digits (model vocabulary,)``: how many index symbols follow each
-    symbol, 0 for atoms; with it, batches say which symbols are structural.
+    every symbol of the corpus. With the ``grammar`` of the model's symbols, batches say what role
+    each of them plays.
     """
 
     tokens: np.ndarray
     offsets: np.ndarray
     labels: np.ndarray
     ids: np.ndarray
-    digits: np.ndarray | None = None
+    grammar: Grammar | None = None
     pad_id: int = 0
     start_id: int = 1
     end_id: int = 2
@@ -113,20 +115,13 @@ class Molecules:
             tokens=torch.from_numpy(tokens),
             lengths=torch.from_numpy(lengths + 2),
             labels=torch.from_numpy(self.labels[rows]),
-            structural=self._structural(tokens),
+            roles=self._roles(tokens, lengths),
         )
 
-    def _structural(self, tokens: np.ndarray) -> torch.Tensor | None:
-        """Which of ``tokens (b, t)`` are rings, branches and their index symbols."""
-        if self.digits is None:
+    def _roles(self, tokens: np.ndarray, lengths: np.ndarray) -> torch.Tensor | None:
+        if self.grammar is None:
             return None
-        digits = self.digits[tokens]
-        structural = digits > 0
-        left = np.zeros(len(tokens), np.int64)  # index symbols still to come
-        for step in range(tokens.shape[1]):
-            structural[:, step] |= left > 0
-            left = np.where(left > 0, left - 1, digits[:, step])
-        return torch.from_numpy(structural)
+        return torch.from_numpy(roles_of(tokens, lengths, self.grammar))
 
 
 def parts(rows: np.ndarray, count: int) -> list[np.ndarray]:

@@ -70,6 +70,7 @@ def train(
         stop = stack.enter_context(StopRequest())
         stack.enter_context(memory_advice(prepared.config.optimiser))
         stack.enter_context(trainer.logging(going_on))
+        stack.callback(trainer.feed.close)
         shown = progress if fabric.is_global_zero else False
         run(trainer, stop, stack.enter_context(Progress(*trainer.length(), shown)))
     return out

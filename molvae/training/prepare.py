@@ -107,7 +107,7 @@ def molecules_of(corpus: Corpus, vocabulary: Vocabulary, head: HeadConfig | None
         offsets=np.asarray(corpus.offsets),
         labels=np.asarray(corpus.labels)[:, columns].astype(np.float32, copy=False),
         ids=vocabulary.ids,
-        digits=vocabulary.tokenizer.digits,
+        grammar=vocabulary.tokenizer.grammar,
         pad_id=vocabulary.tokenizer.pad_id,
         start_id=vocabulary.tokenizer.start_id,
         end_id=vocabulary.tokenizer.end_id,

@@ -22,6 +22,7 @@ from molvae.training.config import OptimiserConfig
 from molvae.training.devices import same_weights, sum_gradients
 from molvae.training.evaluation import evaluate, named_values, validation_rows
 from molvae.training.failures import first_non_finite
+from molvae.training.feed import Feed, Step
 from molvae.training.history import History, Log, TensorBoard
 from molvae.training.prepare import Prepared
 from molvae.training.run import finish
@@ -64,6 +65,7 @@ class Trainer:
             average=WeightAverage(self.model, settings.average),
             table=torch.zeros(config.run.log_every, len(self.names), device=fabric.device),
         )
+        self.feed = Feed(self._batches, fabric.device)
         self._logs: list[Log] = []
         self._began = time.monotonic()
 
@@ -97,12 +99,10 @@ class Trainer:
         rate = learning_rate(config.schedule, config.optimiser.learning_rate, state.step, fraction)
         if fraction >= config.schedule.encoder:
             self.model.freeze_space()
-        rows = self.plan.rows(state.step)
-        dealt = parts(rows, self.parts)
+        rows, batches = self.feed.at(state.step)
         values = torch.zeros(len(self.names) - 1, device=device)
         state.optimizer.zero_grad()
-        for part in range(self.fabric.global_rank, self.parts, self.fabric.world_size):
-            batch = self.molecules.batch(dealt[part]).to(device, non_blocking=True)
+        for part, batch in zip(self._own_parts(), batches, strict=True):
             seed = derive_seed(config.run.seed, "noise", state.step, part)
             generator = torch.Generator(device).manual_seed(seed)
             with self.fabric.autocast():
@@ -123,6 +123,14 @@ class Trainer:
         state.interval_molecules += len(rows)
         state.interval_tokens += int(self.molecules.lengths_of(rows).sum()) + len(rows)
         self._now = {"learning_rate": rate, "kl_weight": weight}
+
+    def _own_parts(self) -> range:
+        return range(self.fabric.global_rank, self.parts, self.fabric.world_size)
+
+    def _batches(self, step: int) -> Step:
+        rows = self.plan.rows(step)
+        dealt = parts(rows, self.parts)
+        return rows, [self.molecules.batch(dealt[part]) for part in self._own_parts()]
 
     def agree(self, signal_number: int) -> int:
         """Settle the time spent and whether a signal asks to stop; its number, or 0."""

@@ -1,14 +1,9 @@
-"""Throughput: sampling on all cores with flat memory; on a GPU, training and a million molecules.
+"""Throughput of sampling on all cores, with flat memory.
 
-On the CPU, to canonical SMILES end to end through the bulk route (``generate_shards``), in a
+To canonical SMILES end to end through the bulk route (``generate_shards``), in a
 process of its own for each size, whose peak memory and that of its largest worker are reported,
 beside the CPU time of all processes; and the share of network, codec, RDKit and critic, in CPU time
 of one thread. A draw is what ``generate`` makes of one latent: with a critic, several candidates.
-
-On a GPU, tokens per second of the real training loop, beside what cuDNN's ``nn.GRU`` alone reaches
-on the same molecules and sizes (forward and backward of the encoder's and the decoder's layers,
-packed, without embeddings, output layer, loss or optimiser: a ceiling); and a million molecules to
-canonical SMILES, with the time of each stage. Without a GPU this part says that it needs one.
 
     python scripts/bench/throughput.py --model druglike -o throughput.json
 """
@@ -30,26 +25,19 @@ from typing import Any
 import numpy as np
 import torch
 from _common import SAMPLE, arguments, finish, print_table, sample_of
-from _ours import corpus_of, settings
+from _ours import corpus_of
 from _turns import bench_directory
 from rdkit import Chem
-from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from molvae.base.parallel import default_workers
 from molvae.bulk import BulkOptions, generate_shards
 from molvae.chem.mending import encodable
 from molvae.chem.selfies import CodecError
 from molvae.chem.smiles import MoleculeError, parse
-from molvae.datasets.corpus import Corpus
 from molvae.generator import Generator, load
-from molvae.models.config import ModelConfig
 from molvae.models.sampling import SamplingOptions, generate
-from molvae.training.loop import train
-from molvae.training.trainer import Trainer
 
 STAGES = ("network", "ids to SMILES", "RDKit", "SMILES to ids and mending", "critic")
-NEEDS_GPU = "The GPU part (training throughput, a million molecules) needs a CUDA device: left out."
 
 
 def main() -> None:
@@ -58,19 +46,12 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs=2, default=[20_000, 100_000], metavar="N")
     parser.add_argument("--block", type=int, help="draws in a block (default: as generate has it)")
     parser.add_argument("--staged", type=int, default=5000, help="draws for the shares")
-    parser.add_argument("--million", type=int, default=1_000_000, help="molecules on the GPU")
-    parser.add_argument("--steps", type=int, default=200, help="training steps on the GPU")
-    parser.add_argument("--batch", type=int, default=1024, help="molecules in a training step")
-    parser.add_argument("--corpus", type=Path, help="molecules to train on (default: MOSES)")
-    parser.add_argument("--preset", default="default", help="sizes to train (%(default)s)")
     parser.add_argument("--here", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     place = bench_directory()
     if options.smoke:
         place = place / "smoke"
-        options.sizes, options.staged, options.million, options.steps = [60, 120], 50, 100, 2
-        options.model, options.preset, options.batch = str(smoke_model(place)), "tiny", 64
-        options.corpus = corpus_of(sample_of(SAMPLE, 300, place), place).path
+        options.sizes, options.staged, options.model = [60, 120], 50, str(smoke_model(place))
     if options.here is not None:
         print(json.dumps(bulk(options.model, options.here, options.block)))
         return
@@ -81,11 +62,6 @@ def main() -> None:
     torch.set_num_threads(1)
     results["shares"] = stages(generator, options.staged, time.process_time)
     show_stages("CPU, one thread", results["shares"])
-    if torch.cuda.is_available() or options.smoke:  # the smoke run exercises the code on the CPU
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        results["gpu"] = on_device(device, options, place)
-    if not torch.cuda.is_available():
-        print(f"\n{NEEDS_GPU}")
     finish(options.output, "throughput", results)
 
 
@@ -241,127 +217,6 @@ def show_stages(where: str, report: dict[str, Any]) -> None:
         f"{report['valid'] / written:.2%} valid, {report['mended'] / written:.2%} mended\n"
     )
     print_table(rows, ["stage", "microseconds/draw", "share"])
-
-
-# --- on a GPU -------------------------------------------------------------------------------------
-
-
-def on_device(device: str, options: argparse.Namespace, place: Path) -> dict[str, Any]:
-    """All that is measured on ``device``."""
-    corpus = Corpus.open(options.corpus) if options.corpus else moses(place)
-    ours = training(corpus, options.preset, options.batch, options.steps, device)
-    ceiling = gru_alone(corpus, options.preset, options.batch, options.steps, device)
-    share = ours["tokens_per_s"] / ceiling["tokens_per_s"]
-    print(f"\nTraining on {device_name(device)}, {options.batch} molecules a step, float32\n")
-    print_table(
-        [
-            ["molvae, the whole loop", f"{ours['tokens_per_s']:,.0f}", f"{share:.0%}"],
-            ["nn.GRU alone", f"{ceiling['tokens_per_s']:,.0f}", "100%"],
-        ],
-        ["", "tokens/s", "share"],
-    )
-    generator = load(options.model, device)
-    staged = stages(generator, min(options.million, 100_000), time.perf_counter)
-    show_stages(f"{device_name(device)} and one core", staged)
-    whole = bulk(options.model, options.million, options.block, device)
-    show_bulk([whole], default_workers())
-    return {
-        "device": device_name(device),
-        "training": ours,
-        "gru": ceiling,
-        "share": share,
-        "stages": staged,
-        "bulk": whole,
-    }
-
-
-def device_name(device: str) -> str:
-    return torch.cuda.get_device_name() if device == "cuda" else device
-
-
-def moses(place: Path) -> Corpus:
-    from molvae.datasets.corpus import build_corpus
-
-    return build_corpus("moses", place / "corpus-moses")
-
-
-def training(corpus: Corpus, preset: str, batch: int, steps: int, device: str) -> dict[str, float]:
-    """Tokens per second of the real loop, its first fifth not counted."""
-    config = settings(preset, batch, steps + 1)
-    config = config.replace(run={**config.run.to_dict(), "device": device})
-    warm = max(1, steps // 5)
-    began = tokens = 0.0
-    own_step = Trainer.step
-
-    def step(trainer: Trainer) -> None:
-        nonlocal began, tokens
-        if trainer.state.step == warm:
-            began = now(device)
-        if trainer.state.step >= warm and trainer.state.step < steps:
-            rows = trainer.plan.rows(trainer.state.step)
-            tokens += int(trainer.molecules.lengths_of(rows).sum()) + len(rows)
-        if trainer.state.step == steps:
-            seconds.append(now(device) - began)
-        own_step(trainer)
-
-    seconds: list[float] = []
-    Trainer.step = step  # type: ignore[assignment, method-assign]
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            train(corpus, Path(folder) / "model", config, progress=False)
-    finally:
-        Trainer.step = own_step  # type: ignore[method-assign]
-    return {"tokens": tokens, "seconds": seconds[0], "tokens_per_s": tokens / seconds[0]}
-
-
-def gru_alone(corpus: Corpus, preset: str, batch: int, steps: int, device: str) -> dict[str, float]:
-    """Forward and backward of the layers as ``nn.GRU``, on packed rows of the same lengths."""
-    config = settings(preset, batch).model
-    encoder, decoder = (part.to(device) for part in stacks(config))
-    lengths = np.diff(np.asarray(corpus.offsets)) + 1  # the end counts, as it does for us
-    lengths = np.sort(lengths[corpus.indices("train")])
-    random = np.random.default_rng(0)
-    warm = max(1, steps // 5)
-    began = tokens = 0.0
-    for step in range(steps):
-        if step == warm:
-            began = now(device)
-        first = int(random.integers(0, max(1, len(lengths) - batch)))
-        chosen = lengths[first : first + batch]  # of like length, as in our batches
-        for stack in (encoder, decoder):
-            stack.zero_grad()
-            packed = random_rows(chosen, stack.input_size, device)
-            output, final = stack(packed)
-            (output.data.sum() + final.sum()).backward()
-        if step >= warm:
-            tokens += int(chosen.sum())
-    seconds = now(device) - began
-    return {"tokens": tokens, "seconds": seconds, "tokens_per_s": tokens / seconds}
-
-
-def stacks(config: ModelConfig) -> tuple[nn.GRU, nn.GRU]:
-    """The encoder's and the decoder's layers."""
-    encoder = nn.GRU(
-        config.embedding_dim,
-        config.encoder_hidden,
-        config.encoder_layers,
-        bidirectional=config.bidirectional,
-    )
-    return encoder, nn.GRU(config.embedding_dim, config.decoder_hidden, config.decoder_layers)
-
-
-def random_rows(lengths: np.ndarray, width: int, device: str) -> PackedSequence:
-    """Packed rows of standard normal vectors, longest first."""
-    longest_first = torch.from_numpy(lengths[::-1].copy())
-    rows: Tensor = torch.randn(int(longest_first[0]), len(lengths), width, device=device)
-    return pack_padded_sequence(rows.requires_grad_(), longest_first)
-
-
-def now(device: str) -> float:
-    """The time when all that was asked of the device is done."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 # --- trying it out --------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from molvae.chem.selfies.constraints import Constraints
 from molvae.chem.selfies.decoder import Decoder
 from molvae.chem.selfies.encoder import Encoder
 from molvae.chem.selfies.errors import CodecError, UnknownSymbolError
-from molvae.chem.selfies.symbols import digits_of, robust_alphabet, split_selfies
+from molvae.chem.selfies.grammar import Grammar
+from molvae.chem.selfies.symbols import robust_alphabet, split_selfies
 
 __all__ = [
     "Codec",
@@ -17,8 +18,8 @@ __all__ = [
     "Constraints",
     "Decoder",
     "Encoder",
+    "Grammar",
     "UnknownSymbolError",
-    "digits_of",
     "robust_alphabet",
     "selfies_to_smiles",
     "smiles_to_selfies",

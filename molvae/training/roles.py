@@ -1,0 +1,37 @@
+"""Which symbols of a batch make rings and branches, and which atoms nothing hangs on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from molvae.chem.selfies import Grammar
+from molvae.models.objective import Role
+
+
+def roles_of(tokens: np.ndarray, lengths: np.ndarray, grammar: Grammar) -> np.ndarray:
+    """The :class:`Role` of each of ``tokens (b, t)``, uint8.
+
+    Rows are start, ``lengths (b,)`` symbols, end, padding. Terminal is the atom at the end of the
+    molecule or of a branch.
+    """
+    b, t = tokens.shape
+    digits = grammar.digits[tokens]
+    structural, begins = np.zeros((b, t), bool), np.zeros((b, t), bool)
+    left = np.zeros(b, np.int64)  # index symbols still to come
+    for place in range(t):
+        begins[:, place] = (left == 0) & (digits[:, place] > 0)
+        structural[:, place] = (left > 0) | begins[:, place]
+        left = np.where(left > 0, left - 1, digits[:, place])
+    ends = np.zeros((b, t), bool)
+    ends[np.arange(b), lengths] = True
+    row, place = np.nonzero(begins & grammar.branches[tokens])
+    count = digits[row, place]
+    index = np.zeros(len(row), np.int64)
+    for k in range(1, int(count.max(initial=0)) + 1):
+        value = grammar.values[tokens[row, np.minimum(place + k, t - 1)]]
+        index = np.where(k <= count, index * 16 + value, index)
+    last = place + count + index + 1  # a branch has one symbol more than its index says
+    inside = last <= lengths[row]
+    ends[row[inside], last[inside]] = True
+    roles = np.where(structural, Role.STRUCTURAL, np.where(ends, Role.TERMINAL, Role.ATOM))
+    return roles.astype(np.uint8)
