@@ -18,10 +18,10 @@ def roles_of(tokens: np.ndarray, lengths: np.ndarray, grammar: Grammar) -> np.nd
     digits = grammar.digits[tokens]
     structural, begins = np.zeros((b, t), bool), np.zeros((b, t), bool)
     left = np.zeros(b, np.int64)  # index symbols still to come
-    for place in range(t):
-        begins[:, place] = (left == 0) & (digits[:, place] > 0)
-        structural[:, place] = (left > 0) | begins[:, place]
-        left = np.where(left > 0, left - 1, digits[:, place])
+    for step in range(t):
+        begins[:, step] = (left == 0) & (digits[:, step] > 0)
+        structural[:, step] = (left > 0) | begins[:, step]
+        left = np.where(left > 0, left - 1, digits[:, step])
     ends = np.zeros((b, t), bool)
     ends[np.arange(b), lengths] = True
     row, place = np.nonzero(begins & grammar.branches[tokens])

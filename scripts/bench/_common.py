@@ -166,8 +166,16 @@ def machine() -> dict[str, Any]:
         "architecture": platform.machine(),
         "vectors": vectors[:1],
         "python": platform.python_version(),
-        **{name: metadata.version(name) for name in packages},
+        **{name: installed(name) for name in packages},
     }
+
+
+def installed(package: str) -> str | None:
+    """The version of a package; None where it is not installed, as RDKit on a bare GPU machine."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def print_table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:
