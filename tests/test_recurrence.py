@@ -19,14 +19,11 @@ from molvae.models.recurrence import GRULayer
 VOCAB, INPUTS, HIDDEN, CONTEXT = 7, 5, 6, 3
 
 
-def make_layer(
-    context: int = CONTEXT, inputs: int = INPUTS, seed: int = 0, recurrent_bias: bool = True
-) -> GRULayer:
+def make_layer(context: int = CONTEXT, inputs: int = INPUTS, seed: int = 0) -> GRULayer:
     generator = torch.Generator().manual_seed(seed)
-    layer = GRULayer(inputs, HIDDEN, context, generator, recurrent_bias).double()
+    layer = GRULayer(inputs, HIDDEN, context, generator).double()
     for bias in (layer.bias_ih, layer.bias_hh):
-        if bias is not None:
-            nn.init.normal_(bias, generator=generator)
+        nn.init.normal_(bias, generator=generator)
     return layer
 
 
@@ -156,10 +153,9 @@ def test_weights_mean_the_same_as_in_torch_gru(direction: str) -> None:
     torch.testing.assert_close(packing.restore(last), final[0 if direction == "forward" else 1])
 
 
-@pytest.mark.parametrize("recurrent_bias", [True, False])
-def test_cudnn_route_computes_the_same_as_the_cpu_route(recurrent_bias: bool) -> None:
+def test_cudnn_route_computes_the_same_as_the_cpu_route() -> None:
     """Other devices use torch's fused GRU, which runs on the CPU too and so can be checked."""
-    layer = make_layer(recurrent_bias=recurrent_bias)
+    layer = make_layer()
     packing = Packing.of(torch.tensor([3, 1, 4]))
     tokens = torch.randint(0, VOCAB, (packing.size,), generator=torch.Generator().manual_seed(1))
     vectors, initial = draw(VOCAB, INPUTS), draw(3, HIDDEN)

@@ -97,8 +97,6 @@ class ModelConfig(Record):
     changes and the rest stays.
 
     ``tie_embeddings``: the decoder's output weights are its embedding (Press & Wolf 2017).
-    ``recurrent_bias``: a bias in the GRUs' candidate that the reset gate multiplies; without it
-    cuDNN trains faster (:class:`~molvae.models.recurrence.GRULayer`).
 
     >>> ModelConfig(latent_dim=32).replace(decoder_layers=2).decoder_layers
     2
@@ -121,7 +119,6 @@ class ModelConfig(Record):
     decoder_layers: Layers = 1
     token_dropout: Share = 0.0
     tie_embeddings: bool = False
-    recurrent_bias: bool = True
     prior: PriorConfig = PriorConfig()
     critic: CriticConfig | None = None
     head: HeadConfig | None = None

@@ -39,7 +39,6 @@ class Decoder(nn.Module):
                 hidden,
                 0 if i else windows.context,
                 generator,
-                config.recurrent_bias,
             )
             for i in range(depth)
         )

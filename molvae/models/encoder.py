@@ -30,8 +30,7 @@ class Encoder(nn.Module):
         for _ in range(config.encoder_layers):
             self.layers.append(
                 nn.ModuleList(
-                    GRULayer(inputs, config.encoder_hidden, 0, generator, config.recurrent_bias)
-                    for _ in range(directions)
+                    GRULayer(inputs, config.encoder_hidden, 0, generator) for _ in range(directions)
                 )
             )
             inputs = self.features

@@ -30,28 +30,18 @@ class GRULayer(nn.Module):
         context: dimension of the vector per row that every step sees; 0 for none.
         generator: draws the initial weights: orthogonal recurrent ones per gate (Saxe et al. 2014),
             Glorot-uniform others, zero biases.
-        recurrent_bias: whether the candidate has a bias of its own that the reset gate multiplies.
-            The other biases are added to the input gates, where cuDNN need not know of them: what
-            it does for biases takes as long as all the rest of its backward pass.
 
     Rows come and go in the sorted order of the :class:`Packing`; for the reverse direction pass
     ``tokens[packing.mirror]`` or ``inputs[packing.mirror]``.
     """
 
-    def __init__(
-        self,
-        inputs: int,
-        hidden: int,
-        context: int,
-        generator: torch.Generator,
-        recurrent_bias: bool = True,
-    ) -> None:
+    def __init__(self, inputs: int, hidden: int, context: int, generator: torch.Generator) -> None:
         super().__init__()
         self.hidden = hidden
         self.weight_ih = nn.Parameter(torch.empty(3 * hidden, inputs))
         self.weight_hh = nn.Parameter(torch.empty(3 * hidden, hidden))
         self.bias_ih = nn.Parameter(torch.zeros(3 * hidden))
-        self.bias_hh = nn.Parameter(torch.zeros(3 * hidden)) if recurrent_bias else None
+        self.bias_hh = nn.Parameter(torch.zeros(3 * hidden))
         self.weight_context = nn.Parameter(torch.empty(3 * hidden, context)) if context else None
         for gate in self.weight_hh.data.chunk(3):
             nn.init.orthogonal_(gate, generator=generator)
@@ -109,14 +99,17 @@ class GRULayer(nn.Module):
                 seen = packing.step // stride * context.shape[1] + packing.place
                 inputs.append(context.to(lower).flatten(0, 1).index_select(0, seen))
                 weights.append(self.weight_context)
-            return self._fused(packing, inputs, weights, initial)
+            missing = -sum(part.shape[1] for part in inputs) % _LANES
+            inputs.append(inputs[0].new_zeros(packing.size, missing))
+            weights.append(self.weight_ih.new_zeros(len(self.weight_ih), missing))
+            return self._fused(packing, torch.cat(inputs, 1), torch.cat(weights, 1), initial)
 
     def from_inputs(
         self, packing: Packing, inputs: Tensor, initial: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """States ``(n, h)`` and final states ``(b, h)`` for packed ``inputs (n, inputs)``."""
         if inputs.device.type != "cpu":
-            return self._fused(packing, [inputs], [self.weight_ih], initial)
+            return self._fused(packing, inputs, self.weight_ih, initial)
         return gru_from_inputs(
             packing, inputs, self.weight_ih, self.bias, initial, self.weight_hh, self.bias_hn
         )
@@ -127,16 +120,12 @@ class GRULayer(nn.Module):
 
         The candidate's recurrent bias stands apart (``bias_hn``), because r multiplies it.
         """
-        if self.bias_hh is None:
-            return self.bias_ih
         gates = self.bias_hh[: 2 * self.hidden]
         return self.bias_ih + nn.functional.pad(gates, (0, self.hidden))
 
     @property
     def bias_hn(self) -> Tensor:
         """``(h,)``: the candidate's recurrent bias."""
-        if self.bias_hh is None:
-            return self.bias_ih.new_zeros(self.hidden)
         return self.bias_hh[2 * self.hidden :]
 
     def gate_table(self, embedding: Tensor) -> Tensor:
@@ -150,28 +139,13 @@ class GRULayer(nn.Module):
         return context @ self.weight_context.t()
 
     def _fused(
-        self,
-        packing: Packing,
-        parts: list[Tensor],
-        weights_ih: list[Tensor],
-        initial: Tensor | None,
+        self, packing: Packing, inputs: Tensor, weight_ih: Tensor, initial: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """The layer for inputs whose ``parts (n, ...)`` stand side by side, as their weights do."""
-        lower = _working_type(parts[0])
-        if self.bias_hh is None:  # an input that is always 1 brings the bias
-            parts = [*parts, parts[0].new_ones(packing.size, 1)]
-            weights_ih = [*weights_ih, self.bias_ih[:, None]]
-        missing = -sum(part.shape[1] for part in parts) % _LANES
-        if missing:
-            parts = [*parts, parts[0].new_zeros(packing.size, missing)]
-            weights_ih = [*weights_ih, self.weight_hh.new_zeros(3 * self.hidden, missing)]
-        inputs = torch.cat([part.to(lower) for part in parts], 1)
+        inputs = inputs.to(_working_type(inputs))
         if initial is None:
             initial = inputs.new_zeros(packing.counts[0], self.hidden)
         # cuDNN wants its weights in one chunk; views of one tensor are.
-        shapes = [torch.cat(weights_ih, 1), self.weight_hh]
-        if self.bias_hh is not None:
-            shapes += [self.bias_ih, self.bias_hh]
+        shapes = [weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
         chunk = torch.cat([weight.flatten() for weight in shapes]).to(inputs.dtype)
         pieces = chunk.split([weight.numel() for weight in shapes])
         weights = [piece.view_as(weight) for piece, weight in zip(pieces, shapes, strict=True)]
@@ -180,9 +154,9 @@ class GRULayer(nn.Module):
             states, final = torch._VF.gru(
                 inputs,
                 torch.tensor(packing.counts),
-                initial[None].to(inputs.dtype).contiguous(),
+                initial[None].to(inputs.dtype),
                 weights,
-                self.bias_hh is not None,
+                True,  # biases
                 1,  # layers
                 0.0,  # dropout between layers
                 torch.is_grad_enabled(),  # training: keep what the backward pass needs
