@@ -154,7 +154,7 @@ class GRULayer(nn.Module):
             states, final = torch._VF.gru(
                 inputs,
                 torch.tensor(packing.counts),
-                initial[None].to(inputs.dtype),
+                initial[None].to(inputs.dtype).contiguous(),
                 weights,
                 True,  # biases
                 1,  # layers
