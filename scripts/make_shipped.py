@@ -68,9 +68,9 @@ RECIPES = {
         about="Samples like MOSES and reconstructs it: lead-like molecules of ZINC, without "
         "charges and stereo.",
         prepare="moses",
-        stages=("moses_space", "moses"),
+        stages=("moses", "moses_reading"),
         draws=200_000,
-        candidates=8,
+        candidates=4,
         samples=30_000,
         reference="moses",
     ),

@@ -250,6 +250,33 @@ def test_the_encoder_rests_for_the_last_part_of_a_run(corpus: Corpus, tmp_path: 
     assert not torch.equal(decoders[0], decoders[1])
 
 
+def test_a_decoder_that_rests_writes_as_before_while_the_space_is_learnt(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    first = train(corpus, tmp_path / "first", settings(seed=1), progress=False)
+    config = settings(seed=2).replace(schedule={"kl": "constant", "decoder": 0.0})
+    before = load_model(first)
+    after = load_model(train(corpus, tmp_path / "second", config, start=first, progress=False))
+    weights = before.model.decoder.named_parameters()
+    changed = {
+        name
+        for name, weight in weights
+        if not torch.equal(weight, after.model.decoder.get_parameter(name))
+    }
+    assert changed == {"initial.weight", "layers.0.weight_context"}
+    blank = torch.zeros(5, before.model.latent_dim)
+    written = [generate(m.model, blank, SamplingOptions(), seed=3).rows() for m in (before, after)]
+    assert written[0] == written[1]
+    smiles = corpus.smiles(range(4))
+    spaces = [Generator(m.model, m.tokenizer).encode(smiles) for m in (before, after)]
+    assert not np.array_equal(*spaces)
+
+
+def test_encoder_and_decoder_do_not_both_rest() -> None:
+    with pytest.raises(ConfigError, match="both rest before the end of the run"):
+        TrainConfig.parse({"schedule": {"encoder": 0.5, "decoder": 0.2}})
+
+
 def test_an_exemplar_prior_stores_molecules_and_starts_near_them(
     corpus: Corpus, tmp_path: Path
 ) -> None:

@@ -81,6 +81,11 @@ class Decoder(nn.Module):
             return self.embedding.weight
         return (self.place.weight[:, None] + self.embedding.weight).flatten(0, 1)
 
+    def reading(self) -> list[Tensor]:
+        """The weights that multiply z, and so count for nothing where z is 0."""
+        context = self.grus[0].weight_context
+        return [self.initial.weight] + ([] if context is None else [context])
+
     @property
     def grus(self) -> list[GRULayer]:
         """The layers, first to last."""

@@ -158,6 +158,13 @@ class SequenceVAE(nn.Module):
             for part in (self.encoder, self.bottleneck):
                 part.requires_grad_(False)
 
+    def freeze_writing(self) -> None:
+        """From here on the decoder writes as it does: the encoder goes on learning, the head, and how
+        the decoder reads z. What it writes with nothing to go by (z = 0) stays exactly the same."""
+        self.decoder.requires_grad_(False)
+        for weight in self.decoder.reading():
+            weight.requires_grad_(True)
+
     @torch.inference_mode()
     def sample_prior(self, n: int, generator: torch.Generator) -> Tensor:
         """``n`` latents ``(n, d)`` from the model's prior, on the generator's device."""

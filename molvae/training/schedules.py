@@ -8,9 +8,9 @@ run continues exactly where it stood.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from molvae.base.records import Record
 
@@ -23,7 +23,8 @@ class ScheduleConfig(Record):
     the rise takes, or the fraction of each of the ``kl_cycles`` cycles. The learning rate rises
     over ``warmup_steps`` steps and decays to ``final_rate`` times its peak. The encoder learns for
     the fraction ``encoder`` of the run and then rests: the latent space stays as it is, and the
-    rest of the run goes into writing from it.
+    rest of the run goes into writing from it. The decoder learns for the fraction ``decoder``: at 0
+    it writes as before, and what is learnt is where in its space each molecule belongs.
     """
 
     kl: Literal["constant", "linear", "sigmoid", "cyclical"] = "linear"
@@ -34,6 +35,16 @@ class ScheduleConfig(Record):
     decay: Literal["constant", "cosine"] = "cosine"
     final_rate: float = Field(default=0.02, ge=0, le=1)
     encoder: float = Field(default=1.0, ge=0, le=1)
+    decoder: float = Field(default=1.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _someone_learns(self) -> Self:
+        if max(self.encoder, self.decoder) < 1:
+            raise ValueError(
+                f"encoder ({self.encoder}) and decoder ({self.decoder}) would both rest before the "
+                "end of the run; let one of them learn to the end (1)"
+            )
+        return self
 
 
 def kl_weight(schedule: ScheduleConfig, target: float, fraction: float) -> float:

@@ -99,6 +99,8 @@ class Trainer:
         rate = learning_rate(config.schedule, config.optimiser.learning_rate, state.step, fraction)
         if fraction >= config.schedule.encoder:
             self.model.freeze_space()
+        if fraction >= config.schedule.decoder:
+            self.model.freeze_writing()
         rows, batches = self.feed.at(state.step)
         values = torch.zeros(len(self.names) - 1, device=device)
         state.optimizer.zero_grad()
