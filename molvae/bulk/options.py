@@ -16,7 +16,7 @@ from molvae.chem.alerts import SanityOptions
 from molvae.chem.properties import property_function
 from molvae.models.sampling import SamplingOptions
 
-LARGEST_BLOCK = 20_000
+LARGEST_BLOCK = 2_000
 
 _SIGNS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     ">=": operator.ge,
@@ -87,7 +87,8 @@ class BulkOptions(SamplingOptions):
     meet all conditions, such as ``"qed>=0.6"``; ``sane`` (true, or limits) turns down what no
     chemist would make; ``unique`` keeps each molecule once. Each draw is one of ``candidates`` that
     the model's critic chooses from, None for as many as the model is set up for. ``block`` is the
-    number of draws in a block, None for 20,000 or fewer for small jobs.
+    number of draws in a block, None for 2,000 (20,000 in a directory of shards), or fewer for small
+    jobs.
     """
 
     molecules: Annotated[int, Field(ge=1)] = 1000
@@ -107,6 +108,6 @@ class BulkOptions(SamplingOptions):
         """The properties to compute: those wanted and those that conditions ask for."""
         return tuple(dict.fromkeys([*self.properties, *(c.name for c in self.conditions())]))
 
-    def draws_per_block(self) -> int:
+    def draws_per_block(self, largest: int = LARGEST_BLOCK) -> int:
         """``block``, or a size that suits the job."""
-        return self.block or min(LARGEST_BLOCK, max(100, self.molecules + self.molecules // 4))
+        return self.block or min(largest, max(100, self.molecules + self.molecules // 4))

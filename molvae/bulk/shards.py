@@ -24,6 +24,7 @@ from molvae.generator import Generator
 
 # Readers of a directory of Parquet files pass over names that begin with an underscore.
 SETTINGS = "_settings.json"
+LARGEST_SHARD = 20_000  # draws
 
 
 def generate_shards(
@@ -89,7 +90,7 @@ def _settle(folder: Path, generator: Generator, options: BulkOptions) -> BulkOpt
     path = folder / SETTINGS
     earlier: dict[str, Any] = read_json(path) if path.exists() else {}
     if options.block is None:
-        block = earlier.get("options", {}).get("block") or options.draws_per_block()
+        block = earlier.get("options", {}).get("block") or options.draws_per_block(LARGEST_SHARD)
         options = options.replace(block=block)
     chosen = {k: v for k, v in options.to_dict().items() if k != "molecules"}
     job = {"format": 1, "model": generator.fingerprint, "options": chosen}
