@@ -171,6 +171,29 @@ def test_cudnn_route_computes_the_same_as_the_cpu_route() -> None:
         torch.testing.assert_close(got, expected)
 
 
+def test_cudnn_gets_a_contiguous_first_state_and_the_type_that_autocast_asks_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = []
+    gru = torch._VF.gru
+
+    def watched(inputs: Tensor, sizes: Tensor, first: Tensor, weights: list[Tensor], *rest: object):
+        seen.append((first.is_contiguous(), {x.dtype for x in (inputs, first, *weights)}))
+        return gru(inputs, sizes, first, weights, *rest)
+
+    monkeypatch.setattr(torch._VF, "gru", watched)
+    layer = make_layer().float()
+    packing = Packing.of(torch.tensor([3, 1, 4]))
+    tokens = torch.zeros(packing.size, dtype=torch.int64)
+    vectors, context = draw(VOCAB, INPUTS).float(), draw(2, 3, CONTEXT).float()
+    initial = draw(3, 2 * HIDDEN).float().chunk(2, dim=1)[1]  # as of a decoder of two layers
+    layer.fused_from_tokens(packing, tokens, vectors, context, initial, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        states, _ = layer.fused_from_tokens(packing, tokens, vectors, context, initial, 3)
+    assert seen == [(True, {torch.float32}), (True, {torch.bfloat16})]
+    assert states.dtype == torch.bfloat16
+
+
 def test_two_forwards_before_a_backward_do_not_share_memory() -> None:
     layer = make_layer(0)
     packing = Packing.of(torch.tensor([4, 2]))
