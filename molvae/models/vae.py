@@ -159,8 +159,8 @@ class SequenceVAE(nn.Module):
                 part.requires_grad_(False)
 
     def freeze_writing(self) -> None:
-        """From here on the decoder writes as it does: the encoder goes on learning, the head, and how
-        the decoder reads z. What it writes with nothing to go by (z = 0) stays exactly the same."""
+        """From here on the decoder writes exactly as before with nothing to go by (z = 0): only the
+        encoder, the head, and how the decoder reads z go on learning."""
         self.decoder.requires_grad_(False)
         for weight in self.decoder.reading():
             weight.requires_grad_(True)
