@@ -68,7 +68,7 @@ RECIPES = {
         about="Samples like MOSES and reconstructs it: lead-like molecules of ZINC, without "
         "charges and stereo.",
         prepare="moses",
-        stages=("moses", "moses_reading"),
+        stages=("moses", "moses_reading", "moses_exact"),
         draws=200_000,
         candidates=4,
         samples=30_000,
