@@ -272,3 +272,11 @@ def test_a_stereocentre_with_too_few_neighbours_is_filled_not_left_a_radical(
 )
 def test_unpaired_electrons_become_hydrogens(radical: str, filled: str) -> None:
     assert Chem.MolToSmiles(saturate(Chem.MolFromSmiles(radical))) == filled
+
+
+def test_a_job_of_some_thousand_draws_has_work_for_several_cores() -> None:
+    from molvae.bulk import BulkOptions
+
+    assert BulkOptions(molecules=10_000).draws_per_block() <= 10_000 // 4
+    assert BulkOptions(molecules=100).draws_per_block() < 200
+    assert BulkOptions(molecules=10_000, block=7).draws_per_block() == 7

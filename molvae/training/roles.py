@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from molvae.chem.selfies import Grammar
+from molvae.chem.selfies.symbols import BASE
 from molvae.models.objective import Role
 
 
@@ -29,7 +30,7 @@ def roles_of(tokens: np.ndarray, lengths: np.ndarray, grammar: Grammar) -> np.nd
     index = np.zeros(len(row), np.int64)
     for k in range(1, int(count.max(initial=0)) + 1):
         value = grammar.values[tokens[row, np.minimum(place + k, t - 1)]]
-        index = np.where(k <= count, index * 16 + value, index)
+        index = np.where(k <= count, index * BASE + value, index)
     last = place + count + index + 1  # a branch has one symbol more than its index says
     inside = last <= lengths[row]
     ends[row[inside], last[inside]] = True
