@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 
 import numpy as np
@@ -48,6 +49,16 @@ def test_a_change_is_small() -> None:
         before, after = count_elements(mol), count_elements(child)
         del before["H"], after["H"]
         assert sum(abs(before[e] - after[e]) for e in {*before, *after}) <= 2
+
+
+def test_every_element_that_drugs_have_can_be_put_in_the_rare_ones_rarely() -> None:
+    random = Random(0)
+    found = Counter[str]()
+    for mol in mols() * 250:
+        added = count_elements(Chem.MolFromSmiles(edits.mutate(mol, random)))
+        found.update(element for element in added if element not in count_elements(mol))
+    assert {"P", "I", "B", "Br", "Cl", "F", "S"} <= set(found)
+    assert found["P"] + found["I"] + found["B"] < 0.5 * (found["Cl"] + found["F"])
 
 
 def test_a_child_of_two_has_parts_of_both_and_is_not_strained() -> None:

@@ -18,8 +18,10 @@ from rdkit.rdBase import BlockLogs
 _SINGLE, _DOUBLE, _TRIPLE = (Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE)
 _BY_ORDER = {1: _SINGLE, 2: _DOUBLE, 3: _TRIPLE}
 _ORDER = {bond: order for order, bond in _BY_ORDER.items()}
-_BONDS = {"C": 4, "N": 3, "O": 2, "S": 2, "F": 1, "Cl": 1, "Br": 1}
+_BONDS = {"C": 4, "N": 3, "O": 2, "S": 2, "F": 1, "Cl": 1, "Br": 1, "I": 1, "P": 3, "B": 3}
 """Elements that are put in, and how many bonds each has."""
+_RARE = {"Br": 0.5, "I": 0.1, "P": 0.1, "B": 0.03}
+"""How often the less common are put in another's place, where the others are 1."""
 _COMMON = ("C", "C", "C", "N", "N", "O", "O", "F", "S", "Cl")
 _INSIDE = ("C", "C", "C", "N", "N", "O", "S")
 _RING_SIZES = (3, 4, 5, 5, 5, 5, 6, 6, 6, 6)
@@ -133,8 +135,8 @@ def _exchange(mol: Chem.RWMol, rng: Random) -> bool:
     fitting = [e for e in _BONDS if _BONDS[e] >= used and e != atom.GetSymbol()]
     if not fitting:
         return False
-    new = Chem.Atom(rng.choice(fitting))
-    mol.ReplaceAtom(atom.GetIdx(), new)
+    element = rng.choices(fitting, [_RARE.get(e, 1.0) for e in fitting])[0]
+    mol.ReplaceAtom(atom.GetIdx(), Chem.Atom(element))
     return True
 
 
