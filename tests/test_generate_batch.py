@@ -14,7 +14,14 @@ import torch
 
 import molvae
 from molvae.base.errors import ConfigError, ModelError
-from molvae.bulk import BulkOptions, Condition, collect, draw_block, generate_shards
+from molvae.bulk import (
+    BulkOptions,
+    Condition,
+    collect,
+    draw_block,
+    every_draw,
+    generate_shards,
+)
 from molvae.chem.properties import compute
 from molvae.chem.tokenizer import Tokenizer
 from molvae.generator import Generator
@@ -67,6 +74,15 @@ def test_properties_stand_beside_their_molecules(shards: Path) -> None:
     expected = compute(table.column("smiles").to_pylist(), ["qed", "heavy_atoms"])
     np.testing.assert_array_equal(table.column("qed").to_numpy(), expected[:, 0])
     np.testing.assert_array_equal(table.column("heavy_atoms").to_numpy(), expected[:, 1])
+
+
+@pytest.mark.slow
+def test_every_draw_has_its_place_whatever_the_processes(generator: Generator) -> None:
+    wanted = BulkOptions(molecules=50, seed=4, block=20, where=("mw<1",))
+    alone = every_draw(generator, wanted)
+    assert len(alone) == 50 and len(set(alone)) > 10
+    assert every_draw(generator, wanted, workers=2) == alone
+    assert every_draw(generator, wanted.replace(molecules=40)) == alone[:40]
 
 
 @pytest.mark.slow

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import Counter, abc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from molvae.base.errors import ModelError
 from molvae.base.parallel import default_workers, ordered_map
 from molvae.base.progress import Progress
 from molvae.base.seeds import derive_seed
-from molvae.bulk.options import BulkOptions
+from molvae.bulk.options import LARGEST_BLOCK, BulkOptions
 from molvae.chem.properties import compute
 from molvae.datasets.seen import Seen
 from molvae.generator import Generator
@@ -25,6 +25,8 @@ from molvae.latent.decoding import strategy_of
 BARREN_BLOCKS = 3
 
 Blocks = abc.Generator["Block", None, None]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,9 @@ def blocks(
     :class:`ModelError` after ``3`` blocks in a row of which less than a hundredth is left.
     """
     seen = Seen() if seen is None else seen
-    workers = default_workers() if workers is None else workers
+    workers = _processes(workers, options)
     barren = 0
-    for block in _drawn(generator, options, first, workers):
+    for block in _spread(draw_block, generator, options, itertools.count(first), workers):
         if options.unique:
             new = np.array(seen.add(block.smiles), dtype=bool)
             block.rejected["repeated"] += int((~new).sum())
@@ -152,34 +154,86 @@ def collect(
     )
 
 
-def _drawn(generator: Generator, options: BulkOptions, first: int, workers: int) -> Iterator[Block]:
-    numbers = itertools.count(first)
+def every_draw(
+    generator: Generator,
+    options: BulkOptions,
+    *,
+    workers: int | None = 1,
+    progress: bool | None = None,
+) -> list[str | None]:
+    """Exactly ``options.molecules`` draws in order, with None where one came to nothing.
+
+    Nothing is left out: what ``unique``, ``sane`` and ``where`` say is not asked.
+    """
+    wanted, size = options.molecules, options.block or LARGEST_BLOCK
+    cuts = ((first, min(size, wanted - first)) for first in range(0, wanted, size))
+    workers = _processes(workers, options)
+    found: list[str | None] = []
+    with (
+        Progress("drawing", wanted, progress) as bar,
+        contextlib.closing(_spread(_draw_cut, generator, options, cuts, workers)) as stream,
+    ):
+        for part in stream:
+            found += part
+            bar.advance(len(part))
+    return found
+
+
+def _draw_cut(
+    generator: Generator, options: BulkOptions, cut: tuple[int, int]
+) -> Sequence[str | None]:
+    first, size = cut
+    smiles, _ = generator.draw(
+        size,
+        seed=derive_seed(options.seed, "draws", first),
+        candidates=options.candidates,
+        **strategy_of(options),
+    )
+    return smiles
+
+
+def _processes(workers: int | None, options: BulkOptions) -> int:
+    """``workers``, or where none are named, every core if there is more than one block to draw."""
+    if workers is not None:
+        return workers
+    return default_workers() if options.molecules > LARGEST_BLOCK else 1
+
+
+def _spread(
+    draw: Callable[[Generator, BulkOptions, Item], Result],
+    generator: Generator,
+    options: BulkOptions,
+    items: Iterable[Item],
+    workers: int,
+) -> abc.Generator[Result, None, None]:
+    """``draw`` of every item, in order, by ``workers`` processes; the same whatever they are."""
     if workers > 1:
         yield from ordered_map(
             _draw_in_worker,
-            numbers,
+            items,
             workers,
             initializer=_start_worker,
-            initargs=(generator, options),
+            initargs=(draw, generator, options),
         )
     else:
-        for number in numbers:
+        for item in items:
             with _one_thread():
-                block = draw_block(generator, options, number)
-            yield block
+                drawn = draw(generator, options, item)
+            yield drawn
 
 
 # A worker process serves one job: what it needs is handed to it once, when it starts.
-_JOB: list[tuple[Generator, BulkOptions]] = []
+_JOB: list[tuple[Callable[..., Any], Generator, BulkOptions]] = []
 
 
-def _start_worker(generator: Generator, options: BulkOptions) -> None:
+def _start_worker(draw: Callable[..., Any], generator: Generator, options: BulkOptions) -> None:
     torch.set_num_threads(1)
-    _JOB.append((generator, options))
+    _JOB.append((draw, generator, options))
 
 
-def _draw_in_worker(number: int) -> Block:
-    return draw_block(*_JOB[0], number)
+def _draw_in_worker(item: Any) -> Any:
+    draw, generator, options = _JOB[0]
+    return draw(generator, options, item)
 
 
 @contextlib.contextmanager

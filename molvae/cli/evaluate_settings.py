@@ -8,17 +8,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from molvae.base.errors import ConfigError, InputError
-from molvae.base.progress import Progress
 from molvae.base.records import Record
-from molvae.base.seeds import derive_seed
+from molvae.bulk import BulkOptions, every_draw
 from molvae.datasets.readers import read_molecules
 from molvae.generator import Generator, load
 from molvae.metrics.evaluation import MOSES_SIZE, Evaluation, EvaluationOptions, evaluate
 from molvae.metrics.held_out import held_out_of
 from molvae.metrics.reference import Reference, open_reference
-
-DRAWS = 2000
-"""Molecules that are drawn together."""
 
 
 class EvaluateSettings(Record):
@@ -81,7 +77,13 @@ def judge(
         assert generator is not None
         wanted = options.molecules or MOSES_SIZE
         tell(f"drawing {wanted:,} molecules")
-        given = _drawn(generator, wanted, chosen, progress)
+        draws = BulkOptions(
+            molecules=wanted,
+            seed=chosen.seed,
+            candidates=chosen.candidates,
+            temperature=chosen.temperature,
+        )
+        given = every_draw(generator, draws, workers=chosen.workers, progress=progress)
     if missing := reference.missing():
         tell(f"the first time, {' and '.join(dict.fromkeys(missing))} must be measured; this takes "
              "minutes and is kept")  # fmt: skip
@@ -110,26 +112,6 @@ def compute_device(name: str) -> str:
 
 def _texts(file: str, column: str | None, limit: int | None) -> list[str]:
     return [row.smiles for row in read_molecules(file, smiles_column=column, limit=limit)]
-
-
-def _drawn(
-    generator: Generator, wanted: int, chosen: EvaluateSettings, progress: bool | None
-) -> Sequence[str | None]:
-    """Every draw, also those that came to nothing: they count against validity."""
-    found: list[str | None] = []
-    with Progress("drawing", wanted, progress) as bar:
-        while len(found) < wanted:
-            number = len(found)
-            size = min(DRAWS, wanted - number)
-            drawn, _ = generator.draw(
-                size,
-                seed=derive_seed(chosen.seed, "draws", number),
-                candidates=chosen.candidates,
-                temperature=chosen.temperature,
-            )
-            found += drawn
-            bar.advance(size)
-    return found
 
 
 def _held_out(

@@ -73,7 +73,9 @@ def generate(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option("--workers", help="Processes; the molecules are the same.  [default: 1]"),
+        typer.Option(
+            "--workers", help="Processes; the molecules are the same.  [default: all cores]"
+        ),
     ] = None,
     seed: Seed = None,
     device: Device = None,

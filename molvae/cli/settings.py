@@ -70,7 +70,7 @@ class ClimbSettings(Record):
 class GenerateSettings(BulkOptions):
     """``molvae generate``; ``workers`` None takes every core, ``prior`` None is the model's own."""
 
-    workers: Annotated[int, Field(ge=1)] | None = 1
+    workers: Annotated[int, Field(ge=1)] | None = None
     prior: Literal["normal", "blank"] | None = None
     device: str = "auto"
 
