@@ -79,7 +79,7 @@ RECIPES = {
         "descriptors; what to fine-tune and to optimise from.",
         prepare="zinc250k -p qed -p logp -p sa -p mw -p tpsa -p fsp3 -p hbd -p hba"
         " -p rotatable_bonds -p rings -p aromatic_rings",
-        stages=("druglike_space", "druglike", "druglike_head", "druglike_writing"),
+        stages=("druglike", "druglike_reading", "druglike_head"),
         draws=100_000,
         candidates=4,
         samples=10_000,

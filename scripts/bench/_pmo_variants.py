@@ -57,6 +57,9 @@ VARIANTS: dict[str, Variant] = {
     "no-latent": Variant(
         "a surrogate of structures and descriptors", {"surrogate": ["structure", "descriptors"]}
     ),
+    "deep": Variant("a Gaussian process with a network in its kernel", {"learner": "deep"}),
+    "ensemble": Variant("an ensemble of networks as the surrogate", {"learner": "ensemble"}),
+    "regions": Variant("three trust regions at once", {"regions": 3}),
     "logei": Variant("batches by expected improvement", {"acquisition": "logei"}),
     "ucb": Variant("batches by upper confidence bound", {"acquisition": "ucb"}),
     "one-round": Variant("one generation between evaluations", {"rounds": 1}),
