@@ -92,6 +92,7 @@ def test_a_head_alone_and_fine_tuning(corpus, tmp_path):
     assert run("-c", corpus, "-o", base, *SMALL).exit_code == 0
     result = run("-c", corpus, "-o", headed, "--from", base, "--head-only", "--label", "length",
                  "--epochs", 2, "-q")  # fmt: skip
+    assert (headed / "history.csv").read_bytes() == (base / "history.csv").read_bytes()
     assert result.exit_code == 0, result.output
     assert load_model(headed).model.head.names == ("length",)
     assert run("-c", corpus, "-o", tuned, "--from", headed, "--steps", 2, "-q").exit_code == 0

@@ -32,10 +32,9 @@ from molvae.datasets.corpus import Corpus
 from molvae.generator import Generator
 from molvae.models.config import CriticConfig
 from molvae.models.critic import Critic
-from molvae.training.checkpoint import HISTORY, load_model, save_model
+from molvae.training.checkpoint import history_of, load_model, save_model
 from molvae.training.prior import with_critic
 from molvae.training.run import now
-from molvae.training.shipped import model_path
 from molvae.training.weights import get_weights, set_weights
 
 DRAWS = 200_000
@@ -109,8 +108,7 @@ def fit_critic(
         **loaded.provenance,
         "critic": {**quality.__dict__, "corpus": corpus.sha256, "seed": seed, "time": now()},
     }
-    log = model_path(start) / HISTORY
-    history = log.read_bytes() if log.is_file() else None
+    history = history_of(start)
     save_model(out, made.model, made.tokenizer, made.config, provenance, history=history)
     return quality
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from molvae.base.errors import ConfigError, FileError, ModelError, MolvaeError
-from molvae.base.files import atomic_directory, read_json, write_json
+from molvae.base.files import atomic_directory, file_errors, read_json, write_json
 from molvae.chem.tokenizer import Tokenizer
 from molvae.models.vae import SequenceVAE
 from molvae.training.config import TrainConfig
@@ -80,6 +80,13 @@ def write_weights(directory: Path, model: SequenceVAE, *, half: bool = False) ->
     texts = {name: _sha256(directory / name) for name in (CONFIG, TOKENIZER)}
     weights = get_weights(model)
     write_tensors(directory / WEIGHTS, halved(weights) if half else weights, texts)
+
+
+def history_of(model: str | os.PathLike[str]) -> bytes | None:
+    """The history of its training that a model directory, or a shipped model, holds, if any."""
+    log = model_path(model) / HISTORY
+    with file_errors(log):
+        return log.read_bytes() if log.is_file() else None
 
 
 def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Loaded:

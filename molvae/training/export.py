@@ -14,9 +14,9 @@ from typing import Any
 
 from molvae import __version__
 from molvae.base.errors import FileError
-from molvae.base.files import file_errors, read_json, sha256_file, write_json
+from molvae.base.files import read_json, sha256_file, write_json
 from molvae.datasets.registry import DATASETS
-from molvae.training.checkpoint import HISTORY, PROVENANCE, WEIGHTS, load_model, save_model
+from molvae.training.checkpoint import PROVENANCE, WEIGHTS, history_of, load_model, save_model
 from molvae.training.run import now
 from molvae.training.shipped import model_path
 
@@ -53,9 +53,6 @@ def export_model(
     }
     provenance = _without_places(loaded.provenance)
     provenance |= {"data": _data(provenance), **(facts or {}), "exported": exported}
-    log = source / HISTORY
-    with file_errors(log):
-        lines = log.read_bytes() if history and log.is_file() else None
     save_model(
         target,
         loaded.model,
@@ -63,7 +60,7 @@ def export_model(
         loaded.config,
         provenance,
         half=half,
-        history=lines,
+        history=history_of(source) if history else None,
     )
     return target
 

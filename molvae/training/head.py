@@ -22,7 +22,7 @@ from molvae.datasets.corpus import Corpus
 from molvae.models.config import HeadConfig
 from molvae.models.heads import PropertyHead
 from molvae.training.batches import BatchPlan
-from molvae.training.checkpoint import Loaded, load_model, save_model
+from molvae.training.checkpoint import Loaded, history_of, load_model, save_model
 from molvae.training.config import OptimiserConfig, TrainConfig
 from molvae.training.devices import make_fabric
 from molvae.training.evaluation import posteriors
@@ -122,7 +122,8 @@ def fit_head(
         "head_only": True,
         "metrics": metrics,
     }
-    save_model(out, model.cpu(), prepared.tokenizer, prepared.config, provenance)
+    history = None if isinstance(start, Loaded) else history_of(start)
+    save_model(out, model.cpu(), prepared.tokenizer, prepared.config, provenance, history=history)
     return out
 
 

@@ -14,7 +14,7 @@ from molvae.base.seeds import derive_seed
 from molvae.datasets.corpus import Corpus
 from molvae.models.config import CriticConfig, PriorConfig
 from molvae.models.critic import Critic
-from molvae.training.checkpoint import Loaded, build_model, load_model, save_model
+from molvae.training.checkpoint import Loaded, build_model, history_of, load_model, save_model
 from molvae.training.run import now
 from molvae.training.vocabulary import match_vocabulary
 from molvae.training.weights import get_weights, set_weights
@@ -90,7 +90,8 @@ def fit_prior(
     if corpus is not None:
         fitted["corpus"] = corpus.sha256
     provenance = {**made.provenance, "prior_fitted": fitted}
-    save_model(out, made.model, made.tokenizer, made.config, provenance)
+    history = history_of(start)
+    save_model(out, made.model, made.tokenizer, made.config, provenance, history=history)
     return Path(out)
 
 
