@@ -112,7 +112,7 @@ def with_conditions(
     wanted = config.model.conditions
     fixed = start.model.config.conditions if start else None
     found = resolve_conditions(corpus, config.data.conditions, wanted, fixed)
-    if found == wanted:
+    if found is None and wanted is None:
         return config
     model = config.model.model_copy(update={"conditions": found})
     return config.model_copy(update={"model": model})
