@@ -6,24 +6,26 @@
 Trains the preset ``conditional`` (or goes on from a model with ``--from``) on the conditions, asks
 it for values of one, two and all of them, at several weights of guidance, and compares with its own
 draws without conditions: how far off these are, and how many of them it takes until one is as near.
-Writes a table (``conditional_table.md``) and a figure (``images/conditional.png``). Resumable: what
-stands in ``--work`` is not done again.
+Writes the last section of ``conditional.md`` and a figure (``images/conditional.png``). Resumable:
+what stands in ``--work`` is not done again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from molvae.base.files import write_json
+from molvae.base.files import read_json, write_json
 from molvae.base.progress import track
 from molvae.chem.properties import compute
 from molvae.datasets.corpus import Corpus
@@ -37,6 +39,7 @@ WEIGHTS = (1.0, 1.5, 2.0, 3.0)
 ALONE, TOGETHER = (0.05, 0.25, 0.5, 0.75, 0.95), (0.1, 0.5, 0.9)
 """Quantiles of the training data that are asked for, of one property and of two at once."""
 WHOLE = 10  # held-out molecules whose values of all properties are asked for
+HEADING = "## How near it comes"
 NEAR = 0.25
 """A molecule is near where every property is within so many training spreads of what is asked."""
 
@@ -95,7 +98,7 @@ def settings(names: tuple[str, ...], minutes: float, start: str | None) -> Train
             "model": model,
             "objective": {"kl_weight": 0.05},
             "optimiser": {
-                "batch_size": 128,
+                "batch_size": 64,
                 "learning_rate": 0.002,
                 "weight_decay": 0.0,
                 "average": 0.99,
@@ -180,7 +183,7 @@ def judged(
         )
         errors.append(np.nanmean(off, axis=0) * spread[columns])
         relative.append([np.nanmean(off), np.nanmean(prior_off)])
-        draws.append([1 / max(_near(off), 1e-9), 1 / max(_near(prior_off), 1e-9)])
+        draws.append([_draws_until_near(off), _draws_until_near(prior_off)])
         written = [text for text in drawn["smiles"] if text is not None]
         whole.append([len(written) / len(off), len(set(written)) / max(1, len(written))])
         first = np.array(drawn["values"], dtype=float)[:, columns[0]]
@@ -210,27 +213,42 @@ def write(
     columns = ["asked", "guidance", *(f"error of {name}" for name in names)]
     columns += ["relative", "relative, prior", "valid", "unique", "draws", "draws, prior"]
     lines = ["| " + " | ".join(columns) + " |", "|---|" + "---:|" * (len(columns) - 1)]
+    most = {"draws": options.samples, "draws, prior": options.prior}
     for row in rows:
-        cells = [_cell(row.get(column), options.prior) for column in columns]
+        cells = [_cell(row.get(column), most.get(column)) for column in columns]
         lines.append("| " + " | ".join(cells) + " |")
     command = "python " + shlex.join(Path(a).name if "/" in a else a for a in sys.argv)
-    spreads = zip(names, np.nanstd(known, axis=0), strict=True)
-    text = [
-        "# Asked and obtained",
-        "",
-        f"{options.samples} draws for each question, {options.prior:,} from the prior without any.",
-        f"Training spreads: {', '.join(f'{name} {value:.3g}' for name, value in spreads)}.",
-        "",
-        *lines,
-        "",
-        "![Asked and obtained](images/conditional.png)",
-        "",
-        f"Made by `{command}`.",
-        "",
-    ]
+    units = zip(names, np.nanstd(known, axis=0), strict=True)
+    about = (
+        f"{_trained(options)} Each property alone is asked for at five quantiles of the training "
+        "data (5 to 95 %), the first two on a grid of three by three (10, 50, 90 %), all of them "
+        f"with the values of {WHOLE} test molecules; what is not named is unknown. "
+        f"{options.samples} draws for each question. Errors are means of abs(obtained - asked) "
+        "over the draws, in the property's unit and, `relative`, in training spreads "
+        f"({', '.join(f'{name} {value:.3g}' for name, value in units)}). `draws`: how many it "
+        f"takes until one is within {NEAR:g} spreads in every property asked for, the median over "
+        f"the questions. `prior`: {options.prior:,} draws of the same model without conditions, "
+        "to be filtered."
+    )
+    text = [HEADING, "", fill(about, 100), "", *lines, ""]
+    text += ["![Asked and obtained](images/conditional.png)", "", f"Made by `{command}`.", ""]
     (options.output / "images").mkdir(parents=True, exist_ok=True)
-    (options.output / "conditional_table.md").write_text("\n".join(text))
+    page = options.output / "conditional.md"
+    before = page.read_text().partition(HEADING)[0] if page.exists() else ""
+    page.write_text(before + "\n".join(text))
     save_figure(figure(rows, names, options.prior), options.output / "images" / "conditional.png")
+
+
+def _trained(options: argparse.Namespace) -> str:
+    """What was trained, for how long and on how much."""
+    run = read_json(options.work / "model" / "provenance.json")
+    config = read_json(options.work / "model" / "config.json")
+    what = f"`{options.start}`, fine-tuned" if options.start else "The preset, trained"
+    molecules = run["steps"] * config["optimiser"]["batch_size"]
+    return (
+        f"{what} for {run['seconds'] / 60:.0f} minutes ({run['steps']:,} steps,"
+        f" {molecules:,} molecules)."
+    )
 
 
 def figure(rows: list[dict[str, Any]], names: list[str], prior: int) -> Figure:
@@ -262,21 +280,22 @@ def figure(rows: list[dict[str, Any]], names: list[str], prior: int) -> Figure:
     return figure
 
 
-def _near(off: np.ndarray) -> float:
-    """The share of draws that are near, of those ``off (n, k)`` spreads; NaN never is."""
-    return float((off <= NEAR).all(axis=1).mean())
+def _draws_until_near(off: np.ndarray) -> float:
+    """One over the share of near draws, of those ``off (n, k)`` spreads; NaN never is near."""
+    near = int((off <= NEAR).all(axis=1).sum())
+    return len(off) / near if near else math.inf
 
 
 def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _cell(value: Any, most: int) -> str:
+def _cell(value: Any, most: int | None) -> str:
     if isinstance(value, str):
         return value
     if value is None:
         return ""
-    return f"> {most:,}" if value > most else f"{value:.3g}"
+    return f"{value:.3g}" if math.isfinite(value) else f"> {most:,}"
 
 
 if __name__ == "__main__":

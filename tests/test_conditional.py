@@ -1,4 +1,4 @@
-"""Conditional models: what is unknown counts for nothing, what is asked for comes, more if guided."""
+"""Conditional models: what is unknown counts for nothing, and what is asked for comes."""
 
 from __future__ import annotations
 
