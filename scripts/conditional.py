@@ -16,7 +16,6 @@ import argparse
 import json
 import math
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
@@ -217,7 +216,9 @@ def write(
     for row in rows:
         cells = [_cell(row.get(column), most.get(column)) for column in columns]
         lines.append("| " + " | ".join(cells) + " |")
-    command = "python " + shlex.join(Path(a).name if "/" in a else a for a in sys.argv)
+    command = ["python", "scripts/conditional.py", f"corpora/{Path(options.corpus).name}"]
+    command += ["--condition", *names, "--minutes", f"{options.minutes:g}"]
+    command += ["--from", options.start] if options.start else []
     units = zip(names, np.nanstd(known, axis=0), strict=True)
     about = (
         f"{_trained(options)} Each property alone is asked for at five quantiles of the training "
@@ -231,7 +232,12 @@ def write(
         "to be filtered."
     )
     text = [HEADING, "", fill(about, 100), "", *lines, ""]
-    text += ["![Asked and obtained](images/conditional.png)", "", f"Made by `{command}`.", ""]
+    text += [
+        "![Asked and obtained](images/conditional.png)",
+        "",
+        f"Made by `{shlex.join(command)}`.",
+        "",
+    ]
     (options.output / "images").mkdir(parents=True, exist_ok=True)
     page = options.output / "conditional.md"
     before = page.read_text().partition(HEADING)[0] if page.exists() else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import signal
 from dataclasses import replace
@@ -20,7 +21,7 @@ from molvae.datasets.corpus import Corpus
 from molvae.generator import Generator, load
 from molvae.latent.conditions import condition_table, outside
 from molvae.models.batch import Batch
-from molvae.models.conditions import Conditions, drop
+from molvae.models.conditions import Conditioner, drop
 from molvae.models.config import ConditionConfig, ModelConfig
 from molvae.models.decoder import Writer
 from molvae.models.guidance import GuidedWriter
@@ -435,7 +436,7 @@ def test_labels_that_cannot_be_conditioned_on_are_named(
 ) -> None:
     config = ConditionConfig.parse({"properties": properties})
     with pytest.raises(InputError, match=message):
-        Conditions(config, torch.Generator()).fit_scaling(np.array(column)[:, None])
+        Conditioner(config, torch.Generator()).fit_scaling(np.array(column)[:, None])
 
 
 @pytest.mark.parametrize(
@@ -515,3 +516,30 @@ def test_a_writer_without_guidance_is_the_plain_one(monkeypatch: pytest.MonkeyPa
     generate(model, torch.zeros(3, 4), seed=1, conditions=known)
     generate(model, torch.zeros(3, 4), SamplingOptions(guidance=2.0), seed=1, conditions=known)
     assert rows == [3, 6]
+
+
+# --- the measurement --------------------------------------------------------------------------
+
+
+def test_the_script_asks_for_every_kind_at_every_weight_and_judges_by_hand_checked_numbers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "scripts"))
+    script = importlib.import_module("conditional")
+    known = np.random.default_rng(0).normal(size=(500, 3))
+    jobs = script.jobs(["a", "b", "c"], known, known[:20])
+    kinds = [kind for kind, _, _ in jobs]
+    assert kinds == [k for k in ("a", "b", "c", "a + b", "a + b + c") for _ in script.WEIGHTS]
+    assert [len(asked) for _, weight, asked in jobs if weight == 1] == [5, 5, 5, 9, 10]
+    asked = [script.Question({"b": 2.0})]
+    drawn = {"smiles": ["C", "C", None, "CC"], "values": [[0, 2], [0, 2], [None, None], [0, 5]]}
+    prior = {"smiles": ["C"], "values": [[0, 4]]}
+    spread = np.array([[0.0, -2.0], [0.0, 2.0]])  # b: 2
+    row = script.judged("b", 1.0, asked, [drawn], prior, ["a", "b"], spread)
+    assert row["error of b"] == pytest.approx(1.0)
+    assert row["relative"] == pytest.approx(0.5)
+    assert row["relative, prior"] == pytest.approx(1.0)
+    assert row["valid"] == 0.75
+    assert row["unique"] == pytest.approx(2 / 3)
+    assert row["draws"] == 2.0
+    assert row["draws, prior"] == np.inf

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from molvae.base.errors import ConfigError, InputError, ModelError
-from molvae.models.conditions import Conditions as Conditioner
+from molvae.models.conditions import Conditioner
 from molvae.models.config import ConditionProperty
 
 Value = float | str | None

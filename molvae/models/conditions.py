@@ -22,13 +22,13 @@ from molvae.models.config import ConditionConfig
 from molvae.models.parts import linear, uniform
 
 
-class Conditions(nn.Module):
+class Conditioner(nn.Module):
     """The properties of ``config`` to a vector of ``config.dim`` numbers.
 
     The training labels' mean, spread and range are buffers, saved with the weights.
 
     >>> config = ConditionConfig.parse({"properties": [{"name": "logp"}], "dim": 4})
-    >>> conditions = Conditions(config, torch.Generator().manual_seed(0))
+    >>> conditions = Conditioner(config, torch.Generator().manual_seed(0))
     >>> conditions(torch.tensor([[2.5], [torch.nan]])).count_nonzero(1)
     tensor([4, 0])
     """

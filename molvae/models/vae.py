@@ -12,7 +12,7 @@ from torch.nn import functional
 from molvae.base.errors import InputError
 from molvae.models.batch import Batch
 from molvae.models.bottleneck import GaussianBottleneck, Posterior
-from molvae.models.conditions import Conditions, drop
+from molvae.models.conditions import Conditioner, drop
 from molvae.models.config import ModelConfig
 from molvae.models.critic import Critic
 from molvae.models.decoder import Decoder
@@ -80,7 +80,7 @@ class SequenceVAE(nn.Module):
             None if config.head is None else PropertyHead(self.latent_dim, config.head, generator)
         )
         self.conditions = (
-            None if config.conditions is None else Conditions(config.conditions, generator)
+            None if config.conditions is None else Conditioner(config.conditions, generator)
         )
 
     @property
