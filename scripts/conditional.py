@@ -61,8 +61,8 @@ def main() -> None:
     parser.add_argument("--condition", nargs="+", default=["logp", "qed", "tpsa"])
     parser.add_argument("--minutes", type=float, default=12.0, help="of training")
     parser.add_argument("--from", dest="start", help="model to go on from, instead of a new one")
-    parser.add_argument("--samples", type=int, default=300, help="draws for each question")
-    parser.add_argument("--prior", type=int, default=10_000, help="draws without conditions")
+    parser.add_argument("--samples", type=int, default=100, help="draws for each question")
+    parser.add_argument("--prior", type=int, default=5_000, help="draws without conditions")
     parser.add_argument("--work", type=Path, default=Path("runs/conditional"))
     parser.add_argument("-o", "--output", type=Path, default=Path("docs"))
     options = parser.parse_args()
@@ -169,10 +169,10 @@ def judged(
 
     An error is the mean over the draws of abs(obtained - asked), in the property's unit;
     ``relative`` the mean over the properties asked for, in units of their training spread.
-    ``draws`` is how many it takes until one is near, the median over the questions.
+    ``draws`` is how many it takes until one is near, over all the questions together.
     """
     spread = np.nanstd(known, axis=0)
-    errors, relative, draws, whole, points = [], [], [], [], []
+    errors, relative, near, whole, points = [], [], [], [], []
     for question, drawn in zip(asked, found, strict=True):
         columns = [names.index(name) for name in question.asked]
         goal = np.array(list(question.asked.values()))
@@ -182,13 +182,13 @@ def judged(
         )
         errors.append(np.nanmean(off, axis=0) * spread[columns])
         relative.append([np.nanmean(off), np.nanmean(prior_off)])
-        draws.append([_draws_until_near(off), _draws_until_near(prior_off)])
+        near.append([(each <= NEAR).all(axis=1).mean() for each in (off, prior_off)])
         written = [text for text in drawn["smiles"] if text is not None]
         whole.append([len(written) / len(off), len(set(written)) / max(1, len(written))])
         first = np.array(drawn["values"], dtype=float)[:, columns[0]]
         points.append([goal[0], *np.nanquantile(first, (0.1, 0.5, 0.9))])
     mine, others = np.mean(relative, axis=0)
-    needed, prior_needed = np.median(draws, axis=0)
+    needed, prior_needed = (1 / share if share else math.inf for share in np.mean(near, axis=0))
     valid, unique = np.mean(whole, axis=0)
     by_name = zip(kind.split(" + "), np.mean(errors, axis=0), strict=True)
     return {
@@ -212,7 +212,7 @@ def write(
     columns = ["asked", "guidance", *(f"error of {name}" for name in names)]
     columns += ["relative", "relative, prior", "valid", "unique", "draws", "draws, prior"]
     lines = ["| " + " | ".join(columns) + " |", "|---|" + "---:|" * (len(columns) - 1)]
-    most = {"draws": options.samples, "draws, prior": options.prior}
+    most = {"draws, prior": options.prior}
     for row in rows:
         cells = [_cell(row.get(column), most.get(column)) for column in columns]
         lines.append("| " + " | ".join(cells) + " |")
@@ -227,9 +227,9 @@ def write(
         f"{options.samples} draws for each question. Errors are means of abs(obtained - asked) "
         "over the draws, in the property's unit and, `relative`, in training spreads "
         f"({', '.join(f'{name} {value:.3g}' for name, value in units)}). `draws`: how many it "
-        f"takes until one is within {NEAR:g} spreads in every property asked for, the median over "
-        f"the questions. `prior`: {options.prior:,} draws of the same model without conditions, "
-        "to be filtered."
+        f"takes until one is within {NEAR:g} spreads in every property asked for, over all "
+        f"questions of a row together. `prior`: {options.prior:,} draws of the same model without "
+        "conditions, to be filtered."
     )
     text = [HEADING, "", fill(about, 100), "", *lines, ""]
     text += [
@@ -284,12 +284,6 @@ def figure(rows: list[dict[str, Any]], names: list[str], prior: int) -> Figure:
     middle.set_ylim(bottom=0)
     right.legend(frameon=False)
     return figure
-
-
-def _draws_until_near(off: np.ndarray) -> float:
-    """One over the share of near draws, of those ``off (n, k)`` spreads; NaN never is near."""
-    near = int((off <= NEAR).all(axis=1).sum())
-    return len(off) / near if near else math.inf
 
 
 def _number(value: float) -> float | None:
