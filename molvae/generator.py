@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,12 +25,15 @@ from molvae.base.seeds import derive_seed
 from molvae.chem.alerts import SanityOptions, insane_reason
 from molvae.chem.features import part_counts
 from molvae.chem.mending import encodable
+from molvae.chem.properties import PROPERTIES, compute
 from molvae.chem.selfies import CodecError
 from molvae.chem.smiles import MoleculeError, canonicalise, parse, parse_many
 from molvae.chem.tokenizer import Tokenizer
+from molvae.latent.conditions import Conditions, condition_table, outside
 from molvae.latent.decoding import Decoding, Sane, Strategy
 from molvae.latent.posteriors import Likelihood, Posteriors, Reasons
 from molvae.models.batch import Batch
+from molvae.models.places import device_named
 from molvae.models.sampling import SamplingOptions, generate
 from molvae.models.vae import SequenceVAE
 from molvae.models.windows import Windows
@@ -65,7 +69,8 @@ class Generator:
 
     def __repr__(self) -> str:
         targets = f", predicts {', '.join(self.targets)}" if self.targets else ""
-        return f"Generator({self.latent_dim} dimensions, {self.tokenizer!r}{targets})"
+        given = f", takes {', '.join(self.conditions)}" if self.conditions else ""
+        return f"Generator({self.latent_dim} dimensions, {self.tokenizer!r}{targets}{given})"
 
     @property
     def latent_dim(self) -> int:
@@ -98,18 +103,38 @@ class Generator:
         head = self.model.config.head
         return () if head is None else tuple(target.name for target in head.targets)
 
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The names of the properties that sampling and decoding may be conditioned on."""
+        return () if self.model.conditions is None else self.model.conditions.names
+
+    def conditions_of(self, smiles: Sequence[str | None]) -> dict[str, np.ndarray]:
+        """The molecules' own values of the conditions that are computed from a molecule
+        (:data:`~molvae.chem.properties.PROPERTIES`), ``(n,)`` each, to be given as conditions."""
+        names = [name for name in self.conditions if name in PROPERTIES]
+        return dict(zip(names, compute(smiles, names, progress=False).T, strict=True))
+
     # --- molecules to latents ---------------------------------------------------------------
 
-    def posterior(self, smiles: Sequence[str | None]) -> Posteriors:
-        """Mean and standard deviation of q(z|x) for each molecule, whatever its spelling."""
-        return self._posterior(*self._read(smiles))
+    def posterior(
+        self, smiles: Sequence[str | None], *, conditions: Conditions | None = None
+    ) -> Posteriors:
+        """Mean and standard deviation of q(z|x) for each molecule, whatever its spelling.
 
-    def encode(self, smiles: Sequence[str | None]) -> np.ndarray:
+        ``conditions`` count for a model whose encoder is told them (``model.conditions.encoder``),
+        and are unknown unless given; :meth:`conditions_of` has the molecules' own.
+        """
+        told = condition_table(self.model.conditions, conditions, len(smiles))
+        return self._posterior(*self._read(smiles), told)
+
+    def encode(
+        self, smiles: Sequence[str | None], *, conditions: Conditions | None = None
+    ) -> np.ndarray:
         """Posterior means ``(n, d)``; a NaN row where a molecule could not be read.
 
         :meth:`posterior` has the widths and the reasons as well.
         """
-        return self.posterior(smiles).mean
+        return self.posterior(smiles, conditions=conditions).mean
 
     def symbols(self, smiles: Sequence[str | None]) -> np.ndarray:
         """How many symbols each molecule has, ``(n,)``; 0 for what the tokenizer cannot write."""
@@ -120,22 +145,34 @@ class Generator:
     def decode(self, z: np.ndarray, **options: Unpack[Decoding]) -> list[str | None]:
         """Canonical SMILES for each row of ``z (n, d)``, greedily unless a strategy is given.
 
-        Each answer parses in RDKit and can be encoded again; otherwise it is None, and
-        :meth:`decode_with_reasons` tells why.
+        ``conditions`` are properties by name, one value for all rows or one for each, of a model
+        that is trained to take them (:attr:`conditions`). Each answer parses in RDKit and can be
+        encoded again; otherwise it is None, and :meth:`decode_with_reasons` tells why.
         """
         return self.decode_with_reasons(z, **options)[0]
 
     def decode_with_reasons(
-        self, z: np.ndarray, *, seed: int = 0, sane: Sane = None, **options: Unpack[Strategy]
+        self,
+        z: np.ndarray,
+        *,
+        seed: int = 0,
+        sane: Sane = None,
+        conditions: Conditions | None = None,
+        **options: Unpack[Strategy],
     ) -> tuple[list[str | None], Reasons]:
         """:meth:`decode`, and for each row that has no molecule the reason."""
         z = self._latents(z)
         sampling = SamplingOptions.parse({"strategy": "greedy", **options}, where="decode")
+        told = condition_table(self.model.conditions, conditions, len(z), sampling.guidance)
         limits = SanityOptions() if sane is True else (sane or None)
         finite = np.isfinite(z).all(1)
         # Rows that cannot be decoded keep their place: each row's random stream is named by it.
         written = generate(
-            self.model, torch.from_numpy(np.where(finite[:, None], z, 0)), sampling, seed
+            self.model,
+            torch.from_numpy(np.where(finite[:, None], z, 0)),
+            sampling,
+            seed,
+            conditions=None if told is None else torch.from_numpy(told),
         )
         smiles: list[str | None] = []
         reasons: Reasons = []
@@ -168,13 +205,15 @@ class Generator:
         seed: int = 0,
         candidates: int | None = None,
         sane: Sane = None,
+        conditions: Conditions | None = None,
         **options: Unpack[Strategy],
     ) -> tuple[list[str | None], Reasons]:
         """``n`` draws from the prior, row by row with the reason where one came to nothing.
 
-        Symbols are drawn unless another strategy is given. Of each latent so many ``candidates``
-        are written (None: as the model is set up), and the model's critic chooses one of them, with
-        probabilities that make it as frequent as in the data (:mod:`molvae.latent.critic`). Raises
+        Symbols are drawn unless another strategy is given; ``conditions`` are as in :meth:`decode`,
+        one value of each for all draws. Of each latent so many ``candidates`` are written (None: as
+        the model is set up), and the model's critic chooses one of them, with probabilities that
+        make it as frequent as in the data (:mod:`molvae.latent.critic`). Raises
         :class:`ConfigError` for several candidates from a model without a critic.
         """
         z = self.sample_prior(n, derive_seed(seed, "latents"))
@@ -188,11 +227,11 @@ class Generator:
                    "them; fit one with molvae models critic")
             )  # fmt: skip
         symbols = derive_seed(seed, "symbols")
-        if several == 1:
-            return self.decode_with_reasons(z, seed=symbols, sane=sane, **strategy)
         smiles, reasons = self.decode_with_reasons(
-            np.repeat(z, several, 0), seed=symbols, sane=sane, **strategy
+            np.repeat(z, several, 0), seed=symbols, sane=sane, conditions=conditions, **strategy
         )
+        if several == 1:
+            return smiles, reasons
         chosen = self._choose(smiles, several, derive_seed(seed, "candidates"))
         return [smiles[i] for i in chosen], [reasons[i] for i in chosen]
 
@@ -236,26 +275,38 @@ class Generator:
         unique: bool = False,
         sane: Sane = None,
         candidates: int | None = None,
+        conditions: Conditions | None = None,
         progress: bool | None = False,
         **options: Unpack[Strategy],
     ) -> list[str]:
         """``n`` molecules from the prior, canonical SMILES; ``unique`` for distinct ones.
 
-        What is turned down is drawn anew, by :meth:`draw`. Raises :class:`ModelError` where ``n``
-        molecules would take more than a hundred draws each (a collapsed model asked for distinct
-        ones).
+        Of a conditional model (:attr:`conditions`) molecules near ``conditions``, such as
+        ``{"logp": 2.5}``, the nearer the larger ``guidance``; a warning says where these are
+        outside the training data. What is turned down is drawn anew, by :meth:`draw`. Raises
+        :class:`ModelError` where ``n`` molecules would take more than a hundred draws each (a
+        collapsed model asked for distinct ones).
         """
         found: list[str] = []
         seen: set[str] = set()
         limit = 100 * n + 1000
         least = 64 // (self.candidates if candidates is None else max(1, candidates))
         draws = 0
+        for message in outside(self.model.conditions, conditions):
+            warnings.warn(message, stacklevel=2)
         with Progress("generating", total=n, show=progress) as bar:
             while len(found) < n and draws < limit:
                 size = min(self.batch_size, max(least, n - len(found)))
                 before = len(found)
                 step = derive_seed(seed, "draws", draws)
-                drawn, _ = self.draw(size, seed=step, sane=sane, candidates=candidates, **options)
+                drawn, _ = self.draw(
+                    size,
+                    seed=step,
+                    sane=sane,
+                    candidates=candidates,
+                    conditions=conditions,
+                    **options,
+                )
                 for smiles in drawn:
                     if smiles is not None and not (unique and smiles in seen):
                         seen.add(smiles)
@@ -354,12 +405,18 @@ class Generator:
         both = zip(refused, encoded.reasons, strict=True)
         return encoded.ids, [first or second for first, second in both]
 
-    def _posterior(self, ids: Sequence[np.ndarray | None], reasons: Reasons) -> Posteriors:
+    def _posterior(
+        self,
+        ids: Sequence[np.ndarray | None],
+        reasons: Reasons,
+        conditions: np.ndarray | None = None,
+    ) -> Posteriors:
         mean = np.full((len(ids), self.latent_dim), np.nan, np.float32)
         std = mean.copy()
         with torch.inference_mode():
             for rows, batch in self._batches(ids):
-                found = self.model.encode(batch.tokens, batch.lengths)
+                told = None if conditions is None else torch.from_numpy(conditions[rows])
+                found = self.model.encode(batch.tokens, batch.lengths, told)
                 mean[rows] = found.mean.float().cpu().numpy()
                 std[rows] = found.std.float().cpu().numpy()
         return Posteriors(mean, std, reasons)
@@ -434,24 +491,8 @@ def load(
     from molvae.training.checkpoint import load_model
     from molvae.training.prior import with_prior
 
-    place = _device(device)
+    place = device_named(device)
     loaded = load_model(path)
     if prior is not None:
         loaded = with_prior(loaded, PriorConfig.parse({"kind": prior}, where="prior"))
     return Generator(loaded.model.to(place), loaded.tokenizer, loaded.config, loaded.provenance)
-
-
-def _device(name: str) -> torch.device:
-    kind, _, index = name.partition(":")
-    there = {
-        "cuda": torch.cuda.device_count(),
-        "mps": int(torch.backends.mps.is_available()),
-        "cpu": 1,
-    }
-    if kind == "auto" and not index:
-        return torch.device(next(kind for kind, count in there.items() if count))
-    if kind not in there or (index and not index.isdigit()):
-        raise ConfigError(f"there is no device {name!r}: write auto, cpu, cuda, cuda:N or mps")
-    if int(index or 0) >= there[kind]:
-        raise ConfigError(f"this machine has no device {name!r}; write auto for the best there is")
-    return torch.device(name)

@@ -77,6 +77,7 @@ def draw_block(generator: Generator, options: BulkOptions, number: int) -> Block
         seed=derive_seed(options.seed, "block", number),
         candidates=options.candidates,
         sane=options.sane,
+        conditions=options.conditions,
         **strategy_of(options),
     )
     rejected = Counter(reason.partition(" (")[0] for reason in reasons if reason is not None)
@@ -87,7 +88,7 @@ def draw_block(generator: Generator, options: BulkOptions, number: int) -> Block
         found = distinct
     values = compute(found, options.columns(), progress=False)
     kept = np.ones(len(found), dtype=bool)
-    for condition in options.conditions():
+    for condition in options.bounds():
         met = condition.met(values[:, options.columns().index(condition.name)])
         rejected[f"not {condition}"] += int((kept & ~met).sum())
         kept &= met

@@ -82,13 +82,14 @@ def _readable_conditions(texts: tuple[str, ...]) -> tuple[str, ...]:
 class BulkOptions(SamplingOptions):
     """What to draw and what to keep.
 
-    Symbols are chosen as in :class:`~molvae.models.sampling.SamplingOptions`. ``molecules`` is
-    how many are wanted; ``properties`` are computed and written; ``where`` keeps molecules that
-    meet all conditions, such as ``"qed>=0.6"``; ``sane`` (true, or limits) turns down what no
-    chemist would make; ``unique`` keeps each molecule once. Each draw is one of ``candidates`` that
-    the model's critic chooses from, None for as many as the model is set up for. ``block`` is the
-    number of draws in a block, None for 2,000 (20,000 in a directory of shards), or fewer for small
-    jobs.
+    Symbols are chosen as in :class:`~molvae.models.sampling.SamplingOptions`. ``molecules`` is how
+    many are wanted; ``properties`` are computed and written; ``where`` keeps molecules that meet
+    all conditions, such as ``"qed>=0.6"``; ``sane`` (true, or limits) turns down what no chemist
+    would make; ``conditions`` are what a conditional model is asked for, by name, and ``guidance``
+    how much they count; ``unique`` keeps each molecule once. Each draw is one of ``candidates``
+    that the model's critic chooses from, None for as many as the model is set up for. ``block`` is
+    the number of draws in a block, None for 2,000 (20,000 in a directory of shards), or fewer for
+    small jobs.
     """
 
     molecules: Annotated[int, Field(ge=1)] = 1000
@@ -97,16 +98,17 @@ class BulkOptions(SamplingOptions):
     sane: bool | SanityOptions = False
     properties: Annotated[tuple[str, ...], AfterValidator(_known_properties)] = ()
     where: Annotated[tuple[str, ...], AfterValidator(_readable_conditions)] = ()
+    conditions: dict[str, float | str] = Field(default_factory=dict)
     candidates: Annotated[int, Field(ge=1)] | None = None
     block: Annotated[int, Field(ge=1)] | None = None
 
-    def conditions(self) -> tuple[Condition, ...]:
+    def bounds(self) -> tuple[Condition, ...]:
         """The parsed ``where``."""
         return tuple(Condition.parse(text) for text in self.where)
 
     def columns(self) -> tuple[str, ...]:
         """The properties to compute: those wanted and those that conditions ask for."""
-        return tuple(dict.fromkeys([*self.properties, *(c.name for c in self.conditions())]))
+        return tuple(dict.fromkeys([*self.properties, *(c.name for c in self.bounds())]))
 
     def draws_per_block(self, largest: int = LARGEST_BLOCK) -> int:
         """``block``, or a size that suits the job."""

@@ -89,6 +89,9 @@ def _settle(folder: Path, generator: Generator, options: BulkOptions) -> BulkOpt
     """Check the directory against the job, or sign it; the options with the block size settled."""
     path = folder / SETTINGS
     earlier: dict[str, Any] = read_json(path) if path.exists() else {}
+    if earlier:  # of a version that had fewer options, these were as they are by default
+        defaults = {k: v for k, v in BulkOptions().to_dict().items() if k != "molecules"}
+        earlier = {**earlier, "options": {**defaults, **earlier.get("options", {})}}
     if options.block is None:
         block = earlier.get("options", {}).get("block") or options.draws_per_block(LARGEST_SHARD)
         options = options.replace(block=block)

@@ -18,6 +18,8 @@ from molvae.cli.common import (
 )
 from molvae.cli.flags import (
     BeamWidth,
+    Given,
+    Guidance,
     ModelArgument,
     ModelOption,
     Sane,
@@ -25,6 +27,7 @@ from molvae.cli.flags import (
     Temperature,
     TopK,
     TopP,
+    given_conditions,
     model_and_file,
 )
 
@@ -45,6 +48,8 @@ def decode(
     top_k: TopK = None,
     top_p: TopP = None,
     beam_width: BeamWidth = None,
+    conditions: Given = None,
+    guidance: Guidance = None,
     sane: Sane = None,
     seed: Seed = None,
     device: Device = None,
@@ -74,6 +79,8 @@ def decode(
         top_k=top_k,
         top_p=top_p,
         beam_width=beam_width,
+        guidance=guidance,
+        conditions=given_conditions(conditions),
         sane=sane,
         seed=seed,
         device=device,
@@ -81,7 +88,11 @@ def decode(
     check_output(output or "-")
     z = read_latents(file)
     smiles, reasons = load(model, chosen.device).decode_with_reasons(
-        z, seed=chosen.seed, sane=chosen.sane, **strategy_of(chosen)
+        z,
+        seed=chosen.seed,
+        sane=chosen.sane,
+        conditions=chosen.conditions,
+        **strategy_of(chosen),
     )
     write_table(output or "-", {"smiles": smiles})
     tell_reasons(reasons, "decoded", range(1, len(z) + 1), quiet=quiet)

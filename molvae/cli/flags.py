@@ -53,6 +53,22 @@ Candidates = Annotated[
         help="Each draw is one of so many that the model's critic chooses from; 1 is without it.",
     ),
 ]
+Given = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--condition",
+        metavar="NAME=VALUE",
+        help="What a conditional model is asked for, as in logP=2.5; may be repeated.",
+    ),
+]
+Guidance = Annotated[
+    float | None,
+    typer.Option(
+        "--guidance",
+        metavar="W",
+        help="Weight of the conditions: above 1 nearer to them, less varied.  [default: 1]",
+    ),
+]
 Constraint = Annotated[
     list[str] | None,
     typer.Option(
@@ -123,3 +139,10 @@ def model_and_file(argument: str | None, file: str | None, option: str | None) -
     if not file:
         raise typer.BadParameter("give the file to read; - is standard input", param_hint="FILE")
     return model, file
+
+
+def given_conditions(texts: list[str] | None) -> dict[str, object] | None:
+    """The conditions of ``--condition`` by name; None where there are none."""
+    from molvae.latent.conditions import read_condition
+
+    return dict(map(read_condition, texts)) if texts else None

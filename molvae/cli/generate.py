@@ -23,6 +23,8 @@ from molvae.cli.common import (
 from molvae.cli.flags import (
     BeamWidth,
     Candidates,
+    Given,
+    Guidance,
     ModelArgument,
     ModelOption,
     Prior,
@@ -31,6 +33,7 @@ from molvae.cli.flags import (
     Temperature,
     TopK,
     TopP,
+    given_conditions,
     one_model,
 )
 
@@ -62,6 +65,8 @@ def generate(
         bool | None,
         typer.Option("--unique/--repeats", help="Each molecule once.  [default: unique]"),
     ] = None,
+    conditions: Given = None,
+    guidance: Guidance = None,
     sane: Sane = None,
     properties: Annotated[
         list[str] | None,
@@ -87,6 +92,8 @@ def generate(
 ) -> None:
     """Draw molecules from a model's prior, with properties and filters.
 
+    A conditional model writes what is asked for: --condition logP=2.5 --condition QED=0.9
+
     All that leaves is a molecule that RDKit reads and the model can encode again. With a shipped
     model nothing needs training: molvae generate --model moses -n 10000 -o out.csv
     """
@@ -94,6 +101,7 @@ def generate(
     from molvae.cli.settings import GenerateSettings
     from molvae.datasets.writers import check_output, write_table
     from molvae.generator import load
+    from molvae.latent.conditions import outside
 
     model = one_model(model, named)
     chosen = settings(
@@ -108,6 +116,8 @@ def generate(
         top_k=top_k,
         top_p=top_p,
         beam_width=beam_width,
+        guidance=guidance,
+        conditions=given_conditions(conditions),
         unique=unique,
         sane=sane,
         properties=properties,
@@ -119,6 +129,8 @@ def generate(
     check_output(output or "-")
     generator = load(model, chosen.device, prior=chosen.prior)
     options, progress = chosen.options(), show(quiet)
+    for warning in outside(generator.model.conditions, options.conditions):
+        say(f"note: {warning}", quiet)
     if shards is not None:
         summary = generate_shards(
             generator, shards, options, workers=chosen.workers, progress=progress

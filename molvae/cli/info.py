@@ -60,9 +60,11 @@ def _versions() -> dict[str, Any]:
 def model_facts(path: str) -> dict[str, Any]:
     """What a model is: its sizes, its symbols, what it predicts, where it comes from."""
     from molvae.generator import load
+    from molvae.latent.conditions import described
 
     generator = load(path, "cpu")
     tokenizer, provenance = generator.tokenizer, generator.provenance
+    conditions = generator.model.conditions
     corpus = provenance.get("corpus", {})
     return {
         "model": str(path),
@@ -72,6 +74,7 @@ def model_facts(path: str) -> dict[str, Any]:
         "symbols": len(tokenizer.alphabet),
         "symbols per molecule at most": tokenizer.max_length,
         "predicts": list(generator.targets),
+        "takes": [] if conditions is None else described(conditions),
         "corpus": corpus.get("path"),
         "trained on": corpus.get("train"),
         "finished": provenance.get("finished"),

@@ -24,6 +24,7 @@ class DecodeSettings(SamplingOptions):
     """``molvae decode``."""
 
     strategy: Literal["greedy", "sample", "beam"] = "greedy"
+    conditions: dict[str, float | str] = Field(default_factory=dict)
     sane: bool | SanityOptions = False
     seed: int = 0
     device: str = "auto"

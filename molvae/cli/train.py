@@ -47,10 +47,16 @@ def train(
         bool,
         typer.Option("--head-only", help="Learn the labels on the frozen latents of --from."),
     ] = False,
-    preset: Annotated[str | None, typer.Option(help="Named sizes: small, default, moses.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Named sizes: small, default, local, conditional, moses.")
+    ] = None,
     label: Annotated[
         list[str] | None,
         typer.Option("--label", "-l", help="Label that the head learns; repeatable."),
+    ] = None,
+    condition: Annotated[
+        list[str] | None,
+        typer.Option("--condition", help="Label that the model is conditioned on; repeatable."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps, instead of epochs.")] = None,
@@ -85,6 +91,7 @@ def train(
         preset=preset,
         **{"from": start},
         data__labels=label or None,
+        data__conditions=condition or None,
         run__epochs=epochs,
         run__steps=steps,
         run__minutes=minutes,

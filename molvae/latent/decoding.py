@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypedDict, cast
 
 from molvae.chem.alerts import SanityOptions
+from molvae.latent.conditions import Conditions
 from molvae.models.sampling import SamplingOptions
 
 Sane = SanityOptions | bool | None
@@ -20,6 +21,7 @@ class Strategy(TypedDict, total=False):
     top_p: float | None
     beam_width: int
     max_length: int | None
+    guidance: float
 
 
 def strategy_of(options: SamplingOptions) -> Strategy:
@@ -37,3 +39,4 @@ class Decoding(Strategy, total=False):
 
     seed: int
     sane: Sane
+    conditions: Conditions | None

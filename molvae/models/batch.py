@@ -17,7 +17,8 @@ from molvae.models.packing import Packing
 class Batch:
     """``tokens (b, t)`` int64: start, the symbols, end, then padding; ``lengths (b,)`` int64 counts
     start and end; ``labels (b, p)`` float32, NaN where missing (None: no labels at all);
-    ``roles (b, t)`` uint8, each symbol's :class:`~molvae.models.objective.Role` (None: not told).
+    ``roles (b, t)`` uint8, each symbol's :class:`~molvae.models.objective.Role` (None: not told);
+    ``conditions (b, k)`` float32, what a conditional model is told, NaN where missing (None: none).
 
     ``lengths`` stay on the host whatever the device, because they shape the work. ``packing`` is
     how the rows without their start are laid out, where that has been found already.
@@ -28,6 +29,7 @@ class Batch:
     labels: Tensor | None = None
     roles: Tensor | None = None
     packing: Packing | None = None
+    conditions: Tensor | None = None
 
     @classmethod
     def collate(
@@ -81,4 +83,5 @@ class Batch:
             changed(self.labels),
             changed(self.roles),
             None if self.packing is None else self.packing.each(change),
+            changed(self.conditions),
         )

@@ -5,20 +5,29 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from molvae.models.decoder import Writer
+from molvae.models.guidance import make_writer
 from molvae.models.vae import SequenceVAE
 
 _CHECK_EVERY = 4  # steps between two looks at whether all rows are decided
 
 
-def beam_search(model: SequenceVAE, z: Tensor, steps: int, width: int) -> Tensor:
-    """The likeliest sequence found for each row of ``z (b, d)``: symbols ``(b, steps)``.
+def beam_search(
+    model: SequenceVAE,
+    z: Tensor,
+    steps: int,
+    width: int,
+    conditions: Tensor | None = None,
+    guidance: float = 1.0,
+) -> Tensor:
+    """The likeliest sequence found for each row of ``z (b, d)``: symbols ``(b, steps)``; given
+    ``conditions (b, k)``, where the model takes any.
 
     The end stands where it was reached, padding after it. Keeps the ``width`` likeliest beginnings
     per row; a row is decided once its best is finished, since likelihoods only fall.
     """
     b, device = len(z), z.device
-    writer = Writer(model.decoder, z.repeat_interleave(width, 0))
+    given = None if conditions is None else conditions.repeat_interleave(width, 0)
+    writer = make_writer(model, z.repeat_interleave(width, 0), given, guidance)
     ids = torch.full((b, width, steps), model.pad_id, dtype=torch.int64, device=device)
     # One beginning per row at first, or all beams would be the same.
     scores = torch.full((b, width), -torch.inf, dtype=z.dtype, device=device)

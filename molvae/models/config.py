@@ -78,6 +78,52 @@ class CriticConfig(Record):
     candidates: Positive = 4
 
 
+class ConditionProperty(Record):
+    """A label that the decoder is told: a number, or one of a few ``levels``.
+
+    ``levels`` are a category's names and the label values that stand for them, such as
+    ``{"amide": 0, "urea": 1}``; for a category without any, the values found in the training data
+    are their own names.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    kind: Literal["number", "category"] = "number"
+    levels: dict[str, float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _levels_of_a_category(self) -> Self:
+        if self.kind == "number" and self.levels:
+            raise ValueError(f"{self.name!r} is a number and has no levels; make it a category")
+        if len(set(self.levels.values())) < len(self.levels):
+            raise ValueError(f"two levels of {self.name!r} have the same label value")
+        return self
+
+
+class ConditionConfig(Record):
+    """What a conditional VAE is conditioned on (:mod:`molvae.models.conditions`).
+
+    What is known of the ``properties`` becomes a vector of ``dim`` numbers, by a perceptron with
+    ``hidden`` units. While training, a share ``drop_all`` of the molecules loses all of them, and a
+    share ``drop`` of the others each at a rate of the molecule's own, so that any subset can be
+    given. ``encoder``: q(z|x) is told them too, and z need not hold what they say.
+    """
+
+    properties: Annotated[tuple[ConditionProperty, ...], Field(min_length=1)]
+    dim: Positive = 64
+    hidden: Positive = 128
+    drop_all: Share = 0.1
+    drop: Share = 0.5
+    encoder: bool = False
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        names = [entry.name.casefold() for entry in self.properties]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"the condition {twice[0]!r} is named twice; name each once")
+        return self
+
+
 class ModelConfig(Record):
     """The sizes of a SELFIES VAE.
 
@@ -97,6 +143,7 @@ class ModelConfig(Record):
     changes and the rest stays.
 
     ``tie_embeddings``: the decoder's output weights are its embedding (Press & Wolf 2017).
+    ``conditions`` are properties that the decoder is told beside z; None: it knows z alone.
 
     >>> ModelConfig(latent_dim=32).replace(decoder_layers=2).decoder_layers
     2
@@ -122,6 +169,7 @@ class ModelConfig(Record):
     prior: PriorConfig = PriorConfig()
     critic: CriticConfig | None = None
     head: HeadConfig | None = None
+    conditions: ConditionConfig | None = None
 
     @model_validator(mode="after")
     def _has_latents(self) -> Self:

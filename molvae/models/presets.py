@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from molvae.base.errors import ConfigError
-from molvae.models.config import ModelConfig, PriorConfig
+from molvae.models.config import ConditionConfig, ConditionProperty, ModelConfig, PriorConfig
 
 PRESETS: dict[str, ModelConfig] = {
     # For tests: trains in seconds.
@@ -20,6 +20,21 @@ PRESETS: dict[str, ModelConfig] = {
         min_std=0.1,
         forget=0.4,
         prior=PriorConfig(kind="blank"),
+    ),
+    # Conditioned on properties, those of data.conditions or else these two; most molecules lose
+    # parts of z and many all of it, so that sampling from z = 0 is learnt, with the conditions.
+    "conditional": ModelConfig(
+        encoder_hidden=128,
+        latent_dim=32,
+        window=2,
+        window_dim=6,
+        min_std=0.1,
+        forget=0.75,
+        forget_all=0.6,
+        prior=PriorConfig(kind="blank"),
+        conditions=ConditionConfig(
+            properties=(ConditionProperty(name="logp"), ConditionProperty(name="qed"))
+        ),
     ),
     # The sizes of MOSES' VAE (Polykovskiy et al. 2020).
     "moses": ModelConfig(

@@ -19,7 +19,7 @@ from molvae.base.records import Record
 from molvae.base.seeds import derive_seed
 from molvae.models.beam import beam_search
 from molvae.models.choice import RowStreams, narrow
-from molvae.models.decoder import Writer
+from molvae.models.guidance import make_writer
 from molvae.models.vae import SequenceVAE
 
 _CHECK_EVERY = 4  # steps between two looks at which rows have finished
@@ -33,7 +33,8 @@ class SamplingOptions(Record):
     safer), of the ``top_k`` likeliest symbols only, and of the least set that holds ``top_p`` of
     the probability (nucleus sampling, Holtzman et al. 2020); "greedy" takes the likeliest symbol;
     "beam" keeps the ``beam_width`` likeliest beginnings. ``max_length`` symbols at most; None: the
-    model's own.
+    model's own. ``guidance`` is how much more than by themselves the conditions of a conditional
+    model count (:mod:`molvae.models.guidance`); 1: as they are.
 
     >>> SamplingOptions(strategy="sample", temperature=0.8).top_k is None
     True
@@ -45,6 +46,7 @@ class SamplingOptions(Record):
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     beam_width: Annotated[int, Field(gt=0)] = 8
     max_length: Annotated[int, Field(gt=0)] | None = None
+    guidance: Annotated[float, Field(ge=0)] = 1.0
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -83,8 +85,10 @@ def generate(
     options: SamplingOptions | None = None,
     seed: int = 0,
     first_row: int = 0,
+    conditions: Tensor | None = None,
 ) -> Sequences:
-    """Write one molecule for each row of ``z (n, d)``.
+    """Write one molecule for each row of ``z (n, d)``, and of ``conditions (n, k)`` in their own
+    units (NaN: unknown), where the model takes any.
 
     Every row has a random stream of its own, named by ``seed`` and ``first_row`` plus its place:
     what it becomes does not depend on the rows beside it, nor on how many are written at once (but
@@ -108,6 +112,8 @@ def generate(
             f"(n, {model.latent_dim})"
         )
     z = z.to(model.device, model.decoder.embedding.weight.dtype)
+    if conditions is not None:
+        conditions = _checked(model, conditions, len(z)).to(z)
     steps = options.max_length or model.max_length
     size = _CPU_BATCH if z.device.type == "cpu" else _GPU_BATCH
     if options.strategy == "beam":
@@ -115,17 +121,32 @@ def generate(
     written = []
     for start in range(0, len(z), size):
         part = z[start : start + size]
+        given = None if conditions is None else conditions[start : start + size]
         if options.strategy == "beam":
-            written.append(beam_search(model, part, steps, options.beam_width))
+            width, weight = options.beam_width, options.guidance
+            written.append(beam_search(model, part, steps, width, given, weight))
         else:
-            written.append(_write(model, part, options, steps, seed, first_row + start))
+            written.append(_write(model, part, given, options, steps, seed, first_row + start))
     ids = torch.cat([torch.empty(0, steps, dtype=torch.int64), *(w.cpu() for w in written)])
     return _trim(ids, model.end_id, model.pad_id)
+
+
+def _checked(model: SequenceVAE, conditions: Tensor, rows: int) -> Tensor:
+    if model.conditions is None:
+        raise InputError("this model takes no conditions")
+    shape = (rows, len(model.conditions.names))
+    if tuple(conditions.shape) != shape:
+        raise InputError(
+            f"conditions have the shape {tuple(conditions.shape)}, but {rows} latents of this "
+            f"model need {shape}"
+        )
+    return conditions
 
 
 def _write(
     model: SequenceVAE,
     z: Tensor,
+    conditions: Tensor | None,
     options: SamplingOptions,
     steps: int,
     seed: int,
@@ -134,7 +155,7 @@ def _write(
     """Symbols (b, steps) with the end where it was written and padding after it."""
     b, device = len(z), z.device
     ids = torch.full((b, steps), model.pad_id, dtype=torch.int64, device=device)
-    writer = Writer(model.decoder, z)
+    writer = make_writer(model, z, conditions, options.guidance)
     streams = None
     if options.strategy == "sample":
         streams = RowStreams(derive_seed(seed, "symbols"), first_row, b, device)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -10,6 +12,7 @@ from torch.nn import functional
 from molvae.base.errors import InputError
 from molvae.models.batch import Batch
 from molvae.models.bottleneck import GaussianBottleneck, Posterior
+from molvae.models.conditions import Conditioner, drop
 from molvae.models.config import ModelConfig
 from molvae.models.critic import Critic
 from molvae.models.decoder import Decoder
@@ -63,14 +66,21 @@ class SequenceVAE(nn.Module):
         self.encoder = Encoder(config, vocab_size, generator)
         self.frozen = False
         self.windows = Windows.of(max_length, config.window, config.window_dim, config.latent_dim)
+        told = config.conditions.dim if config.conditions else 0
+        read = told if config.conditions and config.conditions.encoder else 0
         self.bottleneck = GaussianBottleneck(
-            self.encoder.features, self.windows, config.min_std, generator
+            self.encoder.features + read, self.windows, config.min_std, generator
         )
         self.prior = make_prior(config.prior, self.windows, vocab_size)
         self.critic = None if config.critic is None else Critic(config.critic, generator)
-        self.decoder = Decoder(config, vocab_size, self.windows, generator)
+        # What is told stands behind z, so to the decoder it is more of z's global part.
+        windows = replace(self.windows, rest=self.windows.rest + told)
+        self.decoder = Decoder(config, vocab_size, windows, generator)
         self.head = (
             None if config.head is None else PropertyHead(self.latent_dim, config.head, generator)
+        )
+        self.conditions = (
+            None if config.conditions is None else Conditioner(config.conditions, generator)
         )
 
     @property
@@ -83,33 +93,62 @@ class SequenceVAE(nn.Module):
         """Where the weights are."""
         return self.decoder.embedding.weight.device
 
-    def encode(self, tokens: Tensor, lengths: Tensor) -> Posterior:
-        """q(z|x), mean and log-variance ``(b, d)``, for ``tokens (b, t)``, ``lengths (b,)``."""
-        packing = self._packing(lengths)
-        return self._posterior(packing, packing.pack(tokens[:, 1:]))
+    def encode(
+        self, tokens: Tensor, lengths: Tensor, conditions: Tensor | None = None
+    ) -> Posterior:
+        """q(z|x), mean and log-variance ``(b, d)``, for ``tokens (b, t)``, ``lengths (b,)``.
 
-    def logits(self, tokens: Tensor, lengths: Tensor, z: Tensor) -> Tensor:
-        """Logits ``(b, t - 1, v)`` for ``tokens[:, 1:]`` given what stands before and ``z (b, d)``.
+        ``conditions (b, k)`` count where the encoder is told them (q(z|x, y)); NaN and None:
+        unknown.
+        """
+        packing = self._packing(lengths)
+        return self._posterior(packing, packing.pack(tokens[:, 1:]), conditions)
+
+    def logits(
+        self, tokens: Tensor, lengths: Tensor, z: Tensor, conditions: Tensor | None = None
+    ) -> Tensor:
+        """Logits ``(b, t - 1, v)`` for ``tokens[:, 1:]`` given what stands before, ``z (b, d)`` and
+        ``conditions (b, k)``.
 
         Zeros beyond each row's end; ``t`` is the longest row's length.
         """
         packing = self._packing(lengths)
-        return packing.unpack(self.decoder(packing, packing.pack(tokens), z))
+        told = self.told(z, conditions)
+        return packing.unpack(self.decoder(packing, packing.pack(tokens), told))
 
-    def log_likelihood(self, tokens: Tensor, lengths: Tensor, z: Tensor) -> Tensor:
-        """log p(x|z) in nats per molecule, ``(b,)``, for ``z (b, d)``."""
+    def told(self, z: Tensor, conditions: Tensor | None = None) -> Tensor:
+        """All that the decoder is told: ``z (b, d)``, and in a conditional model what is known of
+        ``conditions (b, k)`` behind it; NaN and None: unknown."""
+        known = self._condition(conditions, len(z))
+        return z if known is None else torch.cat([z, known.to(z.dtype)], 1)
+
+    def log_likelihood(
+        self, tokens: Tensor, lengths: Tensor, z: Tensor, conditions: Tensor | None = None
+    ) -> Tensor:
+        """log p(x|z) in nats per molecule, ``(b,)``, for ``z (b, d)``; of a conditional model
+        log p(x|z, y) for ``conditions (b, k)``."""
         packing = self._packing(lengths)
-        nats = self._token_nats(packing, packing.pack(tokens), packing.pack(tokens[:, 1:]), z)[0]
+        seen, symbols = packing.pack(tokens), packing.pack(tokens[:, 1:])
+        nats = self._token_nats(packing, seen, symbols, self.told(z, conditions))[0]
         return -packing.sum_rows(nats)
 
-    def elbo(self, tokens: Tensor, lengths: Tensor, noise: Tensor) -> Tensor:
-        """The evidence lower bound on log p(x) in nats per molecule, ``(b,)``.
+    def elbo(
+        self,
+        tokens: Tensor,
+        lengths: Tensor,
+        noise: Tensor,
+        conditions: Tensor | None = None,
+    ) -> Tensor:
+        """The evidence lower bound on log p(x) in nats per molecule, ``(b,)``; of a conditional
+        model on log p(x|y) for ``conditions (b, k)``.
 
         ``noise (s, b, d)`` standard normal: the reconstruction is averaged over ``s`` draws of z;
         the KL is exact.
         """
-        posterior = self.encode(tokens, lengths)
-        draws = [self.log_likelihood(tokens, lengths, posterior.sample(e)) for e in noise]
+        posterior = self.encode(tokens, lengths, conditions)
+        draws = [
+            self.log_likelihood(tokens, lengths, posterior.sample(e), conditions) for e in noise
+        ]
         return torch.stack(draws).mean(0) - posterior.kl().sum(1)
 
     def losses(
@@ -127,12 +166,15 @@ class SequenceVAE(nn.Module):
         """
         packing = batch.packing or self._packing(batch.lengths)
         symbols = packing.pack(batch.tokens[:, 1:])
-        posterior = self._posterior(packing, symbols)
+        conditions = batch.conditions
+        if self.training and self.config.conditions is not None and conditions is not None:
+            conditions = drop(conditions, self.config.conditions, generator)
+        posterior = self._posterior(packing, symbols, conditions)
         z = posterior.sample(normal(tuple(posterior.mean.shape), generator, posterior.mean))
 
         known, whole = self._known(z, packing.restore(packing.lengths) - 1, generator)
         seen = self._mistaken(packing, packing.pack(batch.tokens), whole, generator)
-        nats, correct = self._token_nats(packing, seen, symbols, known)
+        nats, correct = self._token_nats(packing, seen, symbols, self.told(known, conditions))
         reconstruction = self._weighted(nats, packing, batch, objective).sum() / len(batch)
 
         weight = objective.kl_weight if kl_weight is None else kl_weight
@@ -155,12 +197,16 @@ class SequenceVAE(nn.Module):
         and the head go on learning."""
         if not self.frozen:
             self.frozen = True
-            for part in (self.encoder, self.bottleneck):
+            parts: list[nn.Module] = [self.encoder, self.bottleneck]
+            if self.conditions is not None and self.conditions.config.encoder:
+                parts.append(self.conditions)  # what they mean to the encoder
+            for part in parts:
                 part.requires_grad_(False)
 
     def freeze_writing(self) -> None:
-        """From here on the decoder writes exactly as before with nothing to go by (z = 0): only the
-        encoder, the head, and how the decoder reads z go on learning."""
+        """From here on the decoder writes exactly as before with nothing to go by (z = 0, and no
+        condition known): only the encoder, the head, the conditions, and how the decoder reads z
+        go on learning."""
         self.decoder.requires_grad_(False)
         for weight in self.decoder.reading():
             weight.requires_grad_(True)
@@ -195,8 +241,25 @@ class SequenceVAE(nn.Module):
     def _packing(self, lengths: Tensor) -> Packing:
         return Packing.of(lengths - 1, self.device)
 
-    def _posterior(self, packing: Packing, symbols: Tensor) -> Posterior:
+    def _condition(self, conditions: Tensor | None, rows: int) -> Tensor | None:
+        """What is known of ``conditions (b, k)`` as one vector, ``(b, c)``; None without any."""
+        if self.conditions is None:
+            return None
+        if conditions is None:
+            return self.conditions.unknown(rows)
+        known: Tensor = self.conditions(conditions.to(self.device))
+        return known
+
+    def _posterior(
+        self, packing: Packing, symbols: Tensor, conditions: Tensor | None = None
+    ) -> Posterior:
         features, places = self.encoder(packing, symbols, self.windows.count > 0)
+        if self.config.conditions is not None and self.config.conditions.encoder:
+            known = self._condition(conditions, len(features))
+            assert known is not None
+            features = torch.cat([features, known.to(features.dtype)], 1)
+            if places is not None:
+                places = torch.cat([places, known[packing.row].to(places.dtype)], 1)
         posterior: Posterior = self.bottleneck(packing, features, places)
         return posterior
 

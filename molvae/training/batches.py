@@ -83,7 +83,8 @@ class Molecules:
     ``tokens`` (flat, as in the corpus, usually memory-mapped), ``offsets (n + 1,)``, ``labels
     (n, p)`` float32 with NaN where missing, and ``ids (corpus vocabulary,)``: the model's id of
     every symbol of the corpus. With the ``grammar`` of the model's symbols, batches say what role
-    each of them plays.
+    each of them plays. ``conditions (n, k)``, like the labels, are what a conditional model is
+    told.
     """
 
     tokens: np.ndarray
@@ -94,6 +95,7 @@ class Molecules:
     pad_id: int = 0
     start_id: int = 1
     end_id: int = 2
+    conditions: np.ndarray | None = None
 
     def lengths_of(self, rows: np.ndarray) -> np.ndarray:
         """Symbols of each of the molecules ``rows (b,)``, without start and end, ``(b,)``."""
@@ -111,11 +113,13 @@ class Molecules:
         tokens[:, 0] = self.start_id
         tokens[:, 1:-1] = np.where(columns <= last, symbols, self.pad_id)
         tokens[np.arange(len(rows)), lengths + 1] = self.end_id
+        told = self.conditions
         return Batch(
             tokens=torch.from_numpy(tokens),
             lengths=torch.from_numpy(lengths + 2),
             labels=torch.from_numpy(self.labels[rows]),
             roles=self._roles(tokens, lengths),
+            conditions=None if told is None else torch.from_numpy(told[rows]),
         )
 
     def _roles(self, tokens: np.ndarray, lengths: np.ndarray) -> torch.Tensor | None:

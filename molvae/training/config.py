@@ -60,11 +60,14 @@ class DataConfig(Record):
     """What is read from the corpus.
 
     ``labels`` are the label columns that the property head learns; their kind (regression or
-    classification) is seen from their values. ``new_symbols`` says what fine-tuning does with
+    classification) is seen from their values. ``conditions`` are those that the model is
+    conditioned on: labels of 0 and 1 alone are a category, others numbers, unless
+    ``model.conditions`` says otherwise. ``new_symbols`` says what fine-tuning does with
     molecules that have symbols the model has never seen: refuse, drop them, or extend the model.
     """
 
     labels: tuple[str, ...] | None = None
+    conditions: tuple[str, ...] | None = None
     new_symbols: Literal["error", "drop", "extend"] = "error"
 
 

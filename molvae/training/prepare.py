@@ -11,10 +11,11 @@ from molvae.base.errors import ConfigError, InputError
 from molvae.base.seeds import derive_seed
 from molvae.chem.tokenizer import Tokenizer
 from molvae.datasets.corpus import Corpus
-from molvae.models.config import HeadConfig, ModelConfig, Target
+from molvae.models.config import ConditionConfig, HeadConfig, ModelConfig, Target
 from molvae.models.vae import SequenceVAE
 from molvae.training.batches import Molecules
 from molvae.training.checkpoint import Loaded, build_model
+from molvae.training.conditions import condition_values, conditioned, resolve_conditions
 from molvae.training.config import TrainConfig
 from molvae.training.growth import widened
 from molvae.training.vocabulary import (
@@ -83,8 +84,11 @@ def prepare(
     if not same_space:
         sizes = sizes.model_copy(update={"critic": None})  # it knows another model's habits
     head = resolve_head(corpus, config.data.labels, sizes.head)
-    config = config.model_copy(update={"model": sizes.model_copy(update={"head": head})})
-    molecules = molecules_of(corpus, vocabulary, head)
+    config = with_conditions(corpus, config, start)
+    conditions = config.model.conditions
+    sizes = sizes.model_copy(update={"head": head, "conditions": conditions})
+    config = config.model_copy(update={"model": sizes})
+    molecules = molecules_of(corpus, vocabulary, head, None if frozen else conditions)
     train = _usable(corpus, vocabulary, "train")
     validation = _usable(corpus, vocabulary, "validation")
     if len(train) == 0:
@@ -93,13 +97,35 @@ def prepare(
     same_head = start is not None and head == start.model.config.head
     if head is not None and not same_head:
         model.fit_scaling(molecules.labels[train])
+    new_conditions = start is None or start.model.conditions is None
+    if model.conditions is not None and molecules.conditions is not None and new_conditions:
+        model.conditions.fit_scaling(molecules.conditions[train])
     if start is not None:
         adopt(start, model, vocabulary.tokenizer, keep_head=same_head)
     return Prepared(config, model, vocabulary.tokenizer, molecules, train, validation)
 
 
-def molecules_of(corpus: Corpus, vocabulary: Vocabulary, head: HeadConfig | None) -> Molecules:
-    """The corpus with the ids of the vocabulary and the label columns of the head, in its order."""
+def with_conditions(
+    corpus: Corpus, config: TrainConfig, start: Loaded | None = None
+) -> TrainConfig:
+    """The settings with the conditions in full; see :func:`resolve_conditions`."""
+    wanted = config.model.conditions
+    fixed = start.model.config.conditions if start else None
+    found = resolve_conditions(corpus, config.data.conditions, wanted, fixed)
+    if found is None and wanted is None:
+        return config
+    model = config.model.model_copy(update={"conditions": found})
+    return config.model_copy(update={"model": model})
+
+
+def molecules_of(
+    corpus: Corpus,
+    vocabulary: Vocabulary,
+    head: HeadConfig | None,
+    conditions: ConditionConfig | None = None,
+) -> Molecules:
+    """The corpus with the ids of the vocabulary and the label columns of the head, in its order,
+    and those that the model is told."""
     names = [target.name for target in head.targets] if head else []
     columns = [_column(corpus, name) for name in names]
     return Molecules(
@@ -111,6 +137,7 @@ def molecules_of(corpus: Corpus, vocabulary: Vocabulary, head: HeadConfig | None
         pad_id=vocabulary.tokenizer.pad_id,
         start_id=vocabulary.tokenizer.start_id,
         end_id=vocabulary.tokenizer.end_id,
+        conditions=condition_values(corpus, conditions),
     )
 
 
@@ -150,6 +177,8 @@ def adopt(start: Loaded, model: SequenceVAE, tokenizer: Tokenizer, *, keep_head:
     if not keep_head:
         heads = {k: v for k, v in own.items() if k.startswith("head.")}
         weights = {k: v for k, v in weights.items() if not k.startswith("head.")} | heads
+    if model.conditions is not None and start.model.conditions is None:
+        weights = conditioned(weights, model)
     more_symbols = tokenizer.vocab_size != start.tokenizer.vocab_size
     if model.config.decoder_hidden != start.model.config.decoder_hidden:
         if more_symbols:
@@ -171,6 +200,7 @@ def _sizes_of_start(wanted: ModelConfig, start: ModelConfig) -> ModelConfig:
         )
     if wanted.critic is not None and wanted.critic != start.critic:
         raise ConfigError("model.critic is not made by training: molvae models critic")
+    changes.pop("conditions", None)  # of these, resolve_conditions knows more
     for name, value in changes.items():
         wider = name == "decoder_hidden" and value > start.decoder_hidden
         if name not in ADJUSTABLE and value != getattr(start, name) and not wider:

@@ -22,7 +22,7 @@ from molvae.training.checkpoint import (
     write_settings,
 )
 from molvae.training.config import TrainConfig
-from molvae.training.prepare import Prepared, prepare
+from molvae.training.prepare import Prepared, prepare, with_conditions
 from molvae.training.state import STATE_FILE, TrainState
 
 _VERSIONS = ("molvae", "torch", "numpy", "rdkit", "selfies", "lightning-fabric")
@@ -64,7 +64,7 @@ def reopen(out: Path, corpus: Corpus, config: TrainConfig | None) -> Prepared:
         )
     prepared = prepare(corpus, stored, tokenizer=Tokenizer.load(out / TOKENIZER))
     if config is not None:
-        changed = _differences(config, stored)
+        changed = _differences(with_conditions(corpus, config), stored)
         if changed:
             raise ConfigError(
                 f"the run at {out} was started with other settings ({', '.join(changed)}); resume "
