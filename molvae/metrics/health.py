@@ -19,7 +19,7 @@ from molvae.base.errors import InputError
 from molvae.base.progress import Progress
 from molvae.base.records import Record
 from molvae.base.seeds import derive_seed
-from molvae.chem.alerts import SanityOptions
+from molvae.chem.alerts import SanityOptions, sane_mask
 from molvae.chem.properties import compute
 from molvae.chem.smiles import canonicalise_many
 from molvae.generator import Generator
@@ -32,7 +32,6 @@ from molvae.metrics.heritability import (
     Midpoints,
     heritability,
     midpoints,
-    sane_mask,
 )
 from molvae.metrics.prediction import (
     ClassificationQuality,
