@@ -8,16 +8,17 @@ r"""From one molecule to another through the latent space, in three ways.
   ends, sane ones are encoded again, and the path is the shortest one from end to end over these,
   where a step of length *l* costs :math:`l^p`. With p > 1 many short steps cost less than one long
   one, so the path goes where the encoder puts many molecules: as candidates grow more, it becomes a
-  geodesic of a metric that shrinks with their density (power-weighted shortest paths: Hwang, Damelin
-  & Hero, Ann. Appl. Probab. 26:2791, 2016). Between the molecules of the path more candidates are
-  decoded, and the path is sought again. Where the model has a critic, a candidate that it finds
-  less realistic than both ends is left out.
+  geodesic of a metric that shrinks with their density (power-weighted shortest paths: Hwang,
+  Damelin & Hero, Ann. Appl. Probab. 26:2791, 2016). Between the molecules of the path more
+  candidates are decoded, and the path is sought again. Where the model has a critic, a candidate
+  that it finds less realistic than both ends is left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -207,7 +208,7 @@ def _dense(
     path = [0, 1]
     for turn in range(ROUNDS):
         rng = np.random.default_rng(derive_seed(seed, "dense path", turn))
-        for i, j in zip(path[:-1], path[1:], strict=True):
+        for i, j in pairwise(path):
             nodes.add(_candidates(generator, nodes, i, j, rng))
         path = cheapest_path(nodes.z, POWER)
     z = nodes.z[path]
