@@ -168,7 +168,7 @@ def success(
 
     Raises :class:`InputError` where no molecule is left.
     """
-    changes = add(generator, direction, held_out, strengths=strengths, sane=sane, progress=progress)
+    changes = add(generator, direction, held_out, search=search, progress=progress)
     kept = [i for i, change in enumerate(changes) if change.reason in (None, NOT_FOUND)]
     if not kept:
         raise InputError(
@@ -187,6 +187,32 @@ def success(
     )
     tried = [changes[i] for i in kept]
     return Success(len(kept), *_rate(tried), *_rate(control)), tried
+
+
+def learn_and_measure(
+    generator: Generator,
+    smiles: Sequence[str | None],
+    attribute: Attribute,
+    *,
+    held_out: int = 50,
+    search: Search = Search(),
+    seed: int = 0,
+    progress: bool | None = False,
+) -> tuple[Direction, Success, list[Change]]:
+    """The direction of ``attribute`` from four fifths of ``smiles``, and its :func:`success` on up
+    to ``held_out`` of the rest that lack it.
+
+    Raises :class:`InputError` as :func:`attribute_direction` and :func:`success` do.
+    """
+    order = np.random.default_rng(derive_seed(seed, "examples")).permutation(len(smiles))
+    last = len(order) // 5
+    direction = attribute_direction(generator, [smiles[i] for i in order[last:]], attribute)
+    rest = [smiles[i] for i in order[:last]]
+    lacking = [s for s, has in zip(rest, attribute.judge(rest), strict=True) if has == 0]
+    measured = success(
+        generator, direction, lacking[:held_out], search=search, seed=seed, progress=progress
+    )
+    return direction, *measured
 
 
 def columns_of(changes: Sequence[Change]) -> dict[str, list[Any]]:

@@ -13,7 +13,7 @@ from molvae.base.seeds import derive_seed
 from molvae.generator import Generator
 
 Method = Literal["pca", "tsne"]
-LIMIT = 2000
+LIMIT = 1000
 """Molecules on a map, at most, unless it is said otherwise."""
 _PERPLEXITY = 30.0
 _COMPONENTS = 50

@@ -105,6 +105,10 @@ class Page:
         )
         self._parts.append(f'<div class="strip">{cells}</div>')
 
+    def raw(self, html: str) -> None:
+        """Add HTML as it is: nothing in it may come from outside unescaped."""
+        self._parts.append(html)
+
     def html(self) -> str:
         """The whole page as text."""
         from molvae import __version__

@@ -13,6 +13,7 @@ from molvae.report.drawing import grid_picture
 from molvae.report.page import Page
 
 FORMATS = (".svg", ".png", ".html")
+_ACROSS = 5
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,22 @@ def write_strips(
         legends += [*strip.legends, *[""] * blank]
     with atomic_file(path, "wb") as out:
         out.write(grid_picture(smiles, legends, across, kind=kind))
+
+
+def write_molecules(
+    path: str | os.PathLike[str], smiles: Sequence[str], legends: Sequence[str], title: str
+) -> None:
+    """Write molecules, each with a line of text, in rows of five, as :func:`write_strips` does."""
+    check_strips_output(path)
+    kind = Path(path).suffix.lower()[1:]
+    if kind == "html":
+        page = Page(title)
+        rows = zip(smiles, legends, strict=True)
+        page.molecules([{"smiles": text, "similarity": legend} for text, legend in rows])
+        page.write(path)
+        return
+    with atomic_file(path, "wb") as out:
+        out.write(grid_picture(smiles, legends, _ACROSS, kind=kind))
 
 
 def check_strips_output(path: str | os.PathLike[str]) -> None:
