@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -63,7 +64,8 @@ def directions(
     """Say for each property which latent dimension tells most of it, and if it is the only one.
 
     The mutual information gap is 1 where a property lies in one dimension alone and 0 where two
-    tell as much. With --picture a molecule is drawn along each property's dimension.
+    tell as much. With --picture a molecule is drawn along that dimension, and along the direction
+    in which all of them vary with the property.
     """
     from molvae.cli.explore_settings import DirectionsSettings
     from molvae.cli.molecules import read_table
@@ -102,7 +104,7 @@ def directions(
         start = chosen.along or next(
             s for s, r in zip(table.smiles, posterior.reasons, strict=True) if s and r is None
         )
-        _draw(picture, generator, found, posterior.mean, start, chosen)
+        _draw(picture, generator, found, posterior.mean, named, start, chosen)
     if as_json:
         print_json(columns)
     else:
@@ -116,13 +118,15 @@ def _draw(
     generator: Generator,
     found: list[Carried],
     latents: np.ndarray,
+    values: Mapping[str, np.ndarray],
     start: str,
     chosen: DirectionsSettings,
 ) -> None:
     import numpy as np
 
     from molvae.base.errors import InputError
-    from molvae.latent.traversal import traverse
+    from molvae.chem.properties import compute
+    from molvae.latent.traversal import FAR, steepest, traverse
     from molvae.report.strips import Strip, write_strips
 
     place = generator.posterior([start])
@@ -130,11 +134,23 @@ def _draw(
         raise InputError(f"the model cannot encode {start!r}: {place.reasons[0]}")
     strips = []
     for one in found:
-        column = latents[:, one.dimension]
-        reach = chosen.width * float(np.nanstd(column))
-        values = np.linspace(-reach, reach, _STOPS) + float(np.nanmean(column))
-        (row,) = traverse(generator, place.mean, one.dimension, values.tolist())
-        title = f"{one.property}: dimension {one.dimension}, gap {one.gap:.3f}"
-        strips.append(Strip(title, row, [f"{one.property}, z = {value:.2f}" for value in values]))
-    lead = f"{start} with one dimension of its latent changed, that which tells most of a property."
-    write_strips(picture, strips, "Along single dimensions", lead)
+        alone = np.eye(generator.latent_dim)[one.dimension]
+        reach = chosen.width * float(np.nanstd(latents[:, one.dimension]))
+        ways = [
+            (f"dimension {one.dimension} alone, gap {one.gap:.3f}", alone, reach),
+            ("all dimensions, as they vary with it", steepest(latents, values[one.property]), FAR),
+        ]
+        for name, vector, far in ways:
+            steps = np.linspace(-far, far, _STOPS).tolist()
+            (row,) = traverse(generator, place.mean, vector, steps)
+            there = compute(row, [one.property], progress=False)[:, 0]
+            legends = [
+                f"{step:+.1f}: {one.property} {value:.3g}"
+                for step, value in zip(steps, there, strict=True)
+            ]
+            strips.append(Strip(f"{one.property}: {name}", row, legends))
+    lead = (
+        f"{start}, and what a step in its latent makes of it: in the dimension that tells most of "
+        "a property, and in the direction in which all dimensions vary with it."
+    )
+    write_strips(picture, strips, "Along properties", lead)

@@ -61,7 +61,7 @@ def with_properties(
     """``columns``, and after them the named properties of their ``smiles``."""
     from molvae.chem.properties import compute
 
-    values = compute(columns["smiles"], names, progress=False).T if names else []
+    values = compute(columns["smiles"], names, progress=False).T
     return {**columns, **dict(zip(names, values, strict=True))}
 
 

@@ -293,7 +293,8 @@ def _shifts(
     reached = min(symbols // windows.size + 1, windows.count) if windows.count else 0
     whole = np.array(vector, float)
     whole[reached * windows.width : windows.count * windows.width] = 0
-    shifts, places = [whole], [None]
+    shifts = [whole]
+    places: list[tuple[int, int] | None] = [None]
     for begin in range(reached):
         end = min(begin - (-SPAN // windows.size), windows.count)
         part = np.zeros_like(whole)

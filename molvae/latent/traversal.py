@@ -21,6 +21,8 @@ from molvae.generator import Generator
 
 BINS = 20
 """Quantile bins in which dimensions and properties are counted."""
+FAR = 8.0
+"""Length of the longest step along a direction that goes through all dimensions."""
 LEAST = 100
 """Molecules that it takes."""
 _FOLDS = 5
@@ -111,8 +113,8 @@ def mutual_information(z: np.ndarray, y: np.ndarray, bins: int = BINS) -> np.nda
     told = np.zeros(z.shape[1])
     for j in range(z.shape[1]):
         row = _binned(z[:, j], bins)
-        joint = np.bincount(row * columns + place, minlength=(row.max() + 1) * columns)
-        joint = joint.reshape(-1, columns) / n
+        pairs = np.bincount(row * columns + place, minlength=(row.max() + 1) * columns)
+        joint = pairs.reshape(-1, columns) / n
         expected = joint.sum(1, keepdims=True) * joint.sum(0)
         there = joint > 0
         chance = ((joint.sum(1) > 0).sum() - 1) * ((joint.sum(0) > 0).sum() - 1) / (2 * n)
@@ -142,25 +144,35 @@ def columns_of(found: Sequence[Carried]) -> dict[str, list[Any]]:
     return {name: [getattr(one, name) for one in found] for name in names}
 
 
-def traverse(
-    generator: Generator, z: np.ndarray, dimension: int, values: Sequence[float]
-) -> list[list[str | None]]:
-    """The molecules of each of ``z (n, d)`` with one dimension set to each of ``values`` in turn.
+def steepest(z: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The unit vector ``(d,)`` along which ``values (n,)`` and latents ``z (n, d)`` vary together:
+    their covariance. Rows with anything unknown are left out.
 
-    A row of ``len(values)`` molecules for each latent, decoded greedily. Raises
-    :class:`InputError` for a dimension that the model does not have.
+    >>> steepest(np.array([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]]), np.array([1.0, 2.0, 3.0]))
+    array([1., 0.])
+    """
+    known = np.isfinite(values) & np.isfinite(z).all(1)
+    y, latents = values[known].astype(float), z[known].astype(float)
+    found = (y - y.mean()) @ (latents - latents.mean(0))
+    length = float(np.linalg.norm(found))
+    return np.asarray(found / length if length else found)
+
+
+def traverse(
+    generator: Generator, z: np.ndarray, vector: np.ndarray, steps: Sequence[float]
+) -> list[list[str | None]]:
+    """The molecules at each of ``steps`` along ``vector (d,)`` from each of ``z (n, d)``.
+
+    A row of ``len(steps)`` molecules for each latent, decoded greedily; a single dimension is a
+    vector with one 1.
 
     >>> from molvae.generator import load
     >>> druglike = load("druglike", "cpu")
-    >>> rows = traverse(druglike, druglike.encode(["CC(=O)Nc1ccc(O)cc1"]), 230, [-2.0, 0.0, 2.0])
+    >>> z = druglike.encode(["CC(=O)Nc1ccc(O)cc1"])
+    >>> rows = traverse(druglike, z, np.eye(254)[230], [-2.0, 0.0, 2.0])
     >>> len(rows), len(rows[0])
     (1, 3)
     """
-    if not 0 <= dimension < generator.latent_dim:
-        raise InputError(
-            f"there is no dimension {dimension}: this model has {generator.latent_dim}, from 0"
-        )
-    asked = np.repeat(z, len(values), 0)
-    asked[:, dimension] = np.tile(np.asarray(values, asked.dtype), len(z))
-    found = generator.decode(asked)
-    return [found[i : i + len(values)] for i in range(0, len(found), len(values))]
+    moved = np.repeat(z, len(steps), 0) + np.tile(steps, len(z))[:, None] * vector
+    found = generator.decode(moved.astype(np.float32))
+    return [found[i : i + len(steps)] for i in range(0, len(found), len(steps))]

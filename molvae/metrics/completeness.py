@@ -59,7 +59,7 @@ def completeness(
     order = np.random.default_rng(derive_seed(seed, "between")).permutation(n)
     first, second = order, np.roll(order, -1)
     ends = [smiles[i] for i in first], [smiles[i] for i in second]
-    regions = [
+    regions: list[tuple[str, np.ndarray, tuple[list[str], list[str]] | None]] = [
         ("random, N(0, I)", noise, None),
         ("random, as wide as the latents", means.mean(0) + means.std(0) * noise, None),
     ]

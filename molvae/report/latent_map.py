@@ -128,8 +128,9 @@ def _body(found: Atlas, properties: Mapping[str, np.ndarray]) -> str:
         "notes": {m: notes[m] for m in found.places},
         "ramp": _RAMP,
     }
-    # "</" would end the script element, whatever stands around it.
-    text = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("</", "<\\/")
+    # "</" would end the script element, and "<!" begin a comment, whatever stands around them.
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    text = text.replace("</", "\\u003c/").replace("<!", "\\u003c!")
     return (
         f'<div class="map"><svg class="points" width="{_SIZE}" height="{_SIZE}"></svg>'
         '<aside id="map-card"></aside></div><p id="map-note"></p>'
