@@ -1,11 +1,11 @@
-"""What exploring a latent space brings: ways between molecules, random points, analogues, directions.
+"""What exploring a latent space brings: ways, random points, analogues, attributes, directions.
 
 Five parts, each with a table (``--part``, all of them unless some are named):
 
 - ``ways``: from molecule to molecule in three ways. ``steps`` are distinct molecules on the way,
   ``previous`` the mean similarity of each to the one before and ``least`` the least of them,
-  ``alerts`` the share with a medicinal-chemistry alert and ``sa`` the synthetic accessibility of the
-  molecules between the ends.
+  ``alerts`` the share with a medicinal-chemistry alert and ``sa`` the synthetic accessibility of
+  the molecules between the ends.
 - ``completeness``: what random points and points between molecules decode to.
 - ``analogues``: of leads, at two ranges of similarity, with the scaffold kept.
 - ``arithmetic``: attributes added to held-out molecules, beside random directions.
@@ -18,14 +18,14 @@ Five parts, each with a table (``--part``, all of them unless some are named):
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _common import REPOSITORY, arguments, finish, print_table
+from _common import SAMPLE, arguments, finish, print_table
 from climb import smoke
 
 import molvae
@@ -41,7 +41,7 @@ from molvae.latent.interpolation import interpolate
 from molvae.latent.traversal import FAR, carried, steepest, traverse
 from molvae.metrics.completeness import completeness
 
-SAMPLES = {"moses": "moses_2000.smi"}
+SAMPLES = {"moses": SAMPLE, "druglike": SAMPLE.with_name("zinc250k_2000.smi")}
 SEED = 5
 ATTRIBUTES = {
     "fluorine": lambda: pattern("[F]"),
@@ -62,12 +62,13 @@ def main() -> None:
     parser.add_argument("--molecules", type=int, default=30, help="of each measurement (30)")
     parser.add_argument("--part", action="append", choices=PARTS, help="only these")
     options = parser.parse_args()
-    file = REPOSITORY / "data" / "samples" / SAMPLES.get(options.model, "zinc250k_2000.smi")
-    smiles = [s for s in canonicalise_many((options.data or file).read_text().split()) if s]
     if options.smoke:
-        generator, options.molecules, smiles = smoke(), 3, smiles[:150]
+        generator, options.molecules, options.data = smoke(), 3, SAMPLE
     else:
         generator = molvae.load(options.model, "cpu")
+    file = options.data or SAMPLES.get(options.model, SAMPLES["druglike"])
+    texts = file.read_text().split()[: 150 if options.smoke else None]
+    smiles = [s for s in canonicalise_many(texts) if s]
     readable = [s for s, n in zip(smiles, generator.symbols(smiles), strict=True) if n]
     order = np.random.default_rng(SEED).permutation(len(readable))
     results = {}
@@ -75,7 +76,7 @@ def main() -> None:
         found = PARTS[part](generator, [readable[i] for i in order], options.molecules)
         print(f"\n{part}\n")
         print_table([[_cell(v) for v in row.values()] for row in found], list(found[0]))
-        results[part] = found
+        results[part] = [{k: None if v != v else v for k, v in row.items()} for row in found]
     finish(options.output, "explore", {"model": options.model, "results": results})
 
 
@@ -94,11 +95,11 @@ def ways(generator: Generator, smiles: list[str], n: int) -> Rows:
                 found.append(
                     {
                         "steps": len(path.smiles),
-                        "previous": alike.mean(),
-                        "least": alike.min(),
-                        "sane": np.mean(path.sane),
-                        "alerts": np.mean([bool(alerts(parse(s))) for s in between or [a]]),
-                        "sa": sa.mean() if between else np.nan,
+                        "previous": _mean(alike),
+                        "least": min(alike, default=None),
+                        "sane": _mean(path.sane),
+                        "alerts": _mean([bool(alerts(parse(s))) for s in between]),
+                        "sa": _mean(sa),
                     }
                 )
                 bar.advance()
@@ -126,7 +127,7 @@ def relatives(generator: Generator, smiles: list[str], n: int) -> Rows:
                 "leads": len(leads),
                 "found": _mean([len(f.smiles) for f in found]),
                 "draws": _mean([f.drawn for f in found]),
-                "mean similarity": _mean([_mean(f.similarity.tolist()) for f in found]),
+                "mean similarity": _mean([_mean(f.similarity) for f in found]),
             }
         )
     return rows
@@ -169,7 +170,7 @@ def directions(generator: Generator, smiles: list[str], n: int) -> Rows:
     return rows
 
 
-def _along(generator: Generator, z: np.ndarray, vector: np.ndarray, far: float, name: str) -> float:
+def _along(generator: Generator, z: np.ndarray, vector: np.ndarray, far: float, name: str) -> Any:
     """Mean rank correlation of step and property over molecules that change along the way; 0 for
     one that changes without the property."""
     from scipy.stats import spearmanr
@@ -194,8 +195,9 @@ PARTS: dict[str, Callable[[Generator, list[str], int], Rows]] = {
 }
 
 
-def _mean(values: list[Any]) -> float | None:
-    known = [float(v) for v in values if v == v]
+def _mean(values: Iterable[Any]) -> float | None:
+    """The mean of what is known; None of nothing."""
+    known = [float(v) for v in values if v is not None and v == v]
     return float(np.mean(known)) if known else None
 
 
