@@ -162,15 +162,15 @@ def test_completeness_counts_what_random_and_between_points_decode_to(beads: Gen
 
 def test_analogues_are_as_asked_and_ranked(generator: Generator, zinc: list[str]) -> None:
     lead = zinc[3]
-    found = analogues(generator, lead, 5, similarity=(0.02, 0.6), sane=True)
-    assert len(set(found.smiles)) == len(found.smiles) == 5
+    found = analogues(generator, lead, 3, similarity=(0.02, 0.6), sane=True)
+    assert len(set(found.smiles)) == len(found.smiles) == 3
     assert canonicalise(lead) not in found.smiles
     assert ((found.similarity >= 0.02) & (found.similarity <= 0.6)).all()
     assert (np.diff(found.similarity) <= 0).all()
     np.testing.assert_allclose(
-        found.similarity, pairwise_similarity(found.smiles, [found.lead] * 5)
+        found.similarity, pairwise_similarity(found.smiles, [found.lead] * 3)
     )
-    again = analogues(generator, lead, 5, similarity=(0.02, 0.6), sane=True)
+    again = analogues(generator, lead, 3, similarity=(0.02, 0.6), sane=True)
     assert again.smiles == found.smiles
 
 
