@@ -14,13 +14,14 @@ measured beside a control: the same search along random directions of the same l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from molvae.base.errors import ConfigError, InputError
+from molvae.base.parallel import chunked
 from molvae.base.progress import Progress
 from molvae.base.seeds import derive_seed
 from molvae.chem.alerts import sane_mask
@@ -37,6 +38,7 @@ SPAN = 6
 RELATED = 0.4
 """The similarity to the start that a changed molecule must keep, unless it is said otherwise."""
 NOT_FOUND = "no try gave it the attribute"
+_TOGETHER = 16  # molecules whose tries are decoded at once
 LEAST = 10
 """Examples with the attribute, and without, that a direction takes."""
 
@@ -245,44 +247,59 @@ def _search(
     has = attribute.judge(smiles)
     starts = canonicalise_many(smiles)
     symbols = generator.symbols(smiles)
-    changes = []
-    with Progress(f"towards {attribute.name}", len(smiles), progress) as bar:
-        for i, reason in enumerate(found.reasons):
-            if reason is None and has[i] == 1:
-                reason = "it has the attribute already"
-            if reason is not None:
-                changes.append(Change(smiles[i], reason))
-            else:
-                shifts, places = _shifts(generator.windows, vectors[i], int(symbols[i]))
-                one = _One(smiles[i], starts[i], found.mean[i], shifts, places)
-                changes.append(_first_success(generator, attribute, one, search))
-            bar.advance()
+    changes: list[Change] = []
+    jobs: list[_One] = []
+    for i, reason in enumerate(found.reasons):
+        if reason is None and has[i] == 1:
+            reason = "it has the attribute already"
+        changes.append(Change(smiles[i], reason or NOT_FOUND))
+        if reason is None:
+            shifts, places = _shifts(generator.windows, vectors[i], int(symbols[i]))
+            jobs.append(_One(i, starts[i], found.mean[i], shifts, places))
+    with Progress(f"towards {attribute.name}", len(jobs), progress) as bar:
+        for together in chunked(jobs, _TOGETHER):
+            for one, change in _first_successes(generator, attribute, together, search):
+                changes[one.row] = replace(change, start=smiles[one.row])
+            bar.advance(len(together))
     return changes
 
 
 @dataclass(frozen=True, eq=False)
 class _One:
-    """A molecule, its latent ``(d,)`` and the unit vectors ``(m, d)`` that may be added to it."""
+    """The molecule of a row, its latent ``(d,)`` and the unit vectors ``(m, d)`` that may be added
+    to it."""
 
-    given: str | None
+    row: int
     smiles: str | None
     z: np.ndarray
     shifts: np.ndarray
     places: list[tuple[int, int] | None]
 
 
-def _first_success(generator: Generator, attribute: Attribute, one: _One, search: Search) -> Change:
+def _first_successes(
+    generator: Generator, attribute: Attribute, jobs: Sequence[_One], search: Search
+) -> Iterator[tuple[_One, Change]]:
+    """The molecules that succeed, each with its change at the smallest strength that does it."""
     for strength in sorted(search.strengths):
-        tried = generator.decode((one.z + strength * one.shifts).astype(np.float32))
-        alike = pairwise_similarity(tried, [one.smiles] * len(tried))
+        if not jobs:
+            return
+        asked = np.concatenate([one.z + strength * one.shifts for one in jobs])
+        tried = generator.decode(asked.astype(np.float32))
+        alike = pairwise_similarity(tried, [one.smiles for one in jobs for _ in one.places])
         good = (attribute.judge(tried) == 1) & (alike >= search.similarity)
         if search.sane:
-            good &= sane_mask(tried)
-        if good.any():
-            best = int(np.where(good, alike, -1.0).argmax())
-            place = one.places[best]
-            return Change(one.given, None, tried[best], strength, place, float(alike[best]))
-    return Change(one.given, NOT_FOUND)
+            good &= sane_mask([s if kept else None for s, kept in zip(tried, good, strict=True)])
+        left = []
+        end = 0
+        for one in jobs:
+            begin, end = end, end + len(one.places)
+            if not good[begin:end].any():
+                left.append(one)
+                continue
+            best = begin + int(np.where(good, alike, -1.0)[begin:end].argmax())
+            place = one.places[best - begin]
+            yield one, Change(None, None, tried[best], strength, place, float(alike[best]))
+        jobs = left
 
 
 def _shifts(
