@@ -17,6 +17,7 @@ from sklearn.metrics import r2_score, roc_auc_score
 
 import molvae
 from molvae.base.errors import ConfigError, InputError
+from molvae.chem.similarity import pairwise_similarity
 from molvae.chem.smiles import canonicalise
 from molvae.chem.tokenizer import Tokenizer
 from molvae.datasets.corpus import Corpus
@@ -25,7 +26,7 @@ from molvae.metrics.basic import novelty, uniqueness, validity
 from molvae.metrics.distribution import property_distances, wasserstein
 from molvae.metrics.health import Health, HealthOptions, assess
 from molvae.metrics.held_out import held_out_of
-from molvae.metrics.heritability import half_way, pairwise_similarity, summarise_steps
+from molvae.metrics.heritability import half_way, summarise_steps
 from molvae.metrics.prediction import LEVELS, classification_quality, regression_quality
 from molvae.metrics.verdict import Signs, judge
 from molvae.models.batch import Batch

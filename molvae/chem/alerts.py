@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+import numpy as np
 from pydantic import Field, field_validator, model_validator
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
@@ -13,6 +14,7 @@ from rdkit.Chem.FilterCatalog import FilterCatalog, FilterCatalogParams
 
 from molvae.base.errors import ConfigError
 from molvae.base.records import Record
+from molvae.chem.smiles import parse_many
 
 CATALOGS = {
     "pains": "pan-assay interference (Baell and Holloway 2010)",
@@ -119,6 +121,15 @@ def insane_reason(mol: Chem.Mol, options: SanityOptions | None = None) -> str | 
         or (_strain(mol) if options.strain else None)
         or (_chain(mol) if options.chains else None)
         or _alert(mol, options.catalogs)
+    )
+
+
+def sane_mask(smiles: Sequence[str | None], options: SanityOptions | None = None) -> np.ndarray:
+    """Which of these are sane molecules, ``(n,)`` bool; None is not."""
+    limits = options or SanityOptions()
+    return np.array(
+        [mol is not None and insane_reason(mol, limits) is None for mol in parse_many(smiles)],
+        dtype=bool,
     )
 
 

@@ -105,6 +105,22 @@ def nearest(queries: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.
     return index, exact
 
 
+def pairwise_similarity(a: Sequence[str | None], b: Sequence[str | None]) -> np.ndarray:
+    """Tanimoto similarity of ``a[i]`` and ``b[i]``, ``(n,)``; NaN where either is None.
+
+    >>> pairwise_similarity(["CCO", "CCO", None], ["CCO", "CCCO", "C"]).round(3).tolist()
+    [1.0, 0.556, nan]
+    """
+    distinct = list(dict.fromkeys([*a, *b]))
+    place = {smiles: i for i, smiles in enumerate(distinct)}
+    prints = fingerprints(parse_many(distinct))
+    ours, theirs = prints[[place[s] for s in a]], prints[[place[s] for s in b]]
+    shared = np.unpackbits(ours & theirs, axis=1).sum(1)
+    missing = np.array([x is None or y is None for x, y in zip(a, b, strict=True)])
+    either = np.unpackbits(ours | theirs, axis=1).sum(1)
+    return np.where(missing, np.nan, shared / np.maximum(either, 1))
+
+
 @functools.cache
 def _generator(radius: int, bits: int) -> rdFingerprintGenerator.FingerprintGenerator64:
     return rdFingerprintGenerator.GetMorganGenerator(radius=radius, fpSize=bits)

@@ -16,6 +16,7 @@ from molvae.cli import (
     decode,
     encode,
     evaluate,
+    explore,
     fit_oracle,
     generate,
     health,
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
+app.add_typer(explore.app, name="explore")
 app.add_typer(oracle.app, name="oracle")
 app.add_typer(campaign.app, name="campaign")
 for command in (

@@ -20,7 +20,7 @@ from molvae.cli.common import (
     settings,
     show,
 )
-from molvae.cli.flags import ModelArgument, ModelOption, SmilesColumn, one_model
+from molvae.cli.flags import ModelArgument, ModelOption, Picture, SmilesColumn, one_model
 
 
 def climb(
@@ -48,6 +48,7 @@ def climb(
         typer.Option("--molecules", "-n", help="How many samples to set out from.  [default: 100]"),
     ] = None,
     output: Output = None,
+    picture: Picture = None,
     steps: Annotated[
         int | None, typer.Option("--steps", help="Steps of the ascent.  [default: 50]")
     ] = None,
@@ -81,6 +82,7 @@ def climb(
     One row for each start: the molecule on its path that the head likes best, and what it predicts
     for the start, for the latent that was asked, and for the molecule itself. A start that cannot
     be encoded is blank, with the reason on standard error. With --paths a row for every kept step.
+    With --picture the first ten paths are drawn, each from its start to the molecule liked best.
     """  # fmt: skip
     from molvae.cli.molecules import read_table, tell_reasons
     from molvae.cli.settings import ClimbSettings
@@ -108,6 +110,10 @@ def climb(
         device=device,
     )
     check_output(output or "-")
+    if picture:
+        from molvae.report.strips import check_strips_output
+
+        check_strips_output(picture)
     table = None if chosen.start is None else read_table(chosen.start, chosen.smiles_column)
     found = climb_paths(
         load(model, chosen.device),
@@ -122,6 +128,10 @@ def climb(
         progress=show(quiet),
     )
     columns = columns_of(found, chosen.target, whole=chosen.paths)
+    if picture:
+        from molvae.report.climbs import write_climbs
+
+        write_climbs(picture, found, chosen.target)
     if output or not as_json:
         write_table(output or "-", columns)
     if as_json:

@@ -117,6 +117,17 @@ Sane = Annotated[
     typer.Option("--sane", help="Turn down molecules that no chemist would make."),
 ]
 
+Properties = Annotated[
+    list[str] | None,
+    typer.Option("--property", help="Property to compute; may be repeated."),
+]
+Picture = Annotated[
+    str | None,
+    typer.Option(
+        "--picture", metavar="FILE", help="Draw the molecules: .svg, .png, or a page of .html."
+    ),
+]
+
 
 def one_model(argument: str | None, option: str | None) -> str:
     """The model, given either way; a usage error where it is given twice or not at all."""

@@ -181,6 +181,20 @@ def _print(found: Health) -> None:
     print_table(
         [
             {
+                "points": region.name,
+                "valid": region.valid,
+                "sane": region.sane,
+                "distinct": region.distinct,
+                "one of the ends": region.ends,
+                "others' similarity to the nearer end": region.similarity,
+            }
+            for region in found.regions
+        ],
+        "Completeness",
+    )
+    print_table(
+        [
+            {
                 "property": p.name,
                 "samples": p.sample_mean,
                 "held out": p.reference_mean,

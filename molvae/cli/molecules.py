@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from molvae.cli.common import say
 from molvae.datasets.readers import read_molecules
@@ -52,6 +53,16 @@ def read_table(path: str, smiles_column: str | None = None) -> Table:
         table.names.append(row.name)
         table.problems.append(row.problem)
     return table
+
+
+def with_properties(
+    columns: Mapping[str, Sequence[Any]], names: Sequence[str]
+) -> dict[str, Sequence[Any]]:
+    """``columns``, and after them the named properties of their ``smiles``."""
+    from molvae.chem.properties import compute
+
+    values = compute(columns["smiles"], names, progress=False).T
+    return {**columns, **dict(zip(names, values, strict=True))}
 
 
 def tell_reasons(

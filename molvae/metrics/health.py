@@ -19,12 +19,13 @@ from molvae.base.errors import InputError
 from molvae.base.progress import Progress
 from molvae.base.records import Record
 from molvae.base.seeds import derive_seed
-from molvae.chem.alerts import SanityOptions
+from molvae.chem.alerts import SanityOptions, sane_mask
 from molvae.chem.properties import compute
 from molvae.chem.smiles import canonicalise_many
 from molvae.generator import Generator
 from molvae.latent.posteriors import Posteriors
 from molvae.metrics.basic import novelty, uniqueness, validity
+from molvae.metrics.completeness import Region, completeness
 from molvae.metrics.distribution import PropertyDistance, property_distances
 from molvae.metrics.heritability import (
     STEPS,
@@ -32,7 +33,6 @@ from molvae.metrics.heritability import (
     Midpoints,
     heritability,
     midpoints,
-    sane_mask,
 )
 from molvae.metrics.prediction import (
     ClassificationQuality,
@@ -49,9 +49,9 @@ Count = Annotated[int, Field(ge=3)]
 class HealthOptions(Record):
     """How much is measured: the defaults take about half a minute on one core.
 
-    Numbers of ``held_out`` molecules, prior ``samples``, and ``parents`` of heritability and
-    midpoints; ``steps`` in standard deviations of the prior, the first one 0; ``properties`` whose
-    distributions are compared; ``sane`` says which molecules count as sane.
+    Numbers of ``held_out`` molecules, prior ``samples``, and ``parents`` of heritability,
+    midpoints and random points; ``steps`` in standard deviations of the prior, the first one 0;
+    ``properties`` whose distributions are compared; ``sane`` says which molecules count as sane.
     """
 
     held_out: Count = 1000
@@ -108,6 +108,8 @@ class Health:
     properties: tuple[PropertyDistance, ...]
     heritability: Heritability
     midpoints: Midpoints
+    regions: tuple[Region, ...]
+    """Random points of the space, and points between molecules."""
     head: tuple[RegressionQuality | ClassificationQuality, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -132,7 +134,7 @@ def assess(
     """
     options = options or HealthOptions()
     seed = options.seed
-    with Progress("health", total=7, show=progress) as bar:
+    with Progress("health", total=8, show=progress) as bar:
         chosen = _choose(len(held_out), options.held_out, seed)
         canonical = canonicalise_many([held_out[i] for i in chosen])
         found = generator.posterior(canonical)
@@ -182,6 +184,8 @@ def assess(
         bar.advance()
         halfway = midpoints(generator, parents, means, seed=seed)
         bar.advance()
+        regions = completeness(generator, parents, means, sane=options.sane, seed=seed)
+        bar.advance()
         head = _head(generator, posteriors.mean, labels or {}, chosen[kept])
         bar.advance()
 
@@ -200,7 +204,8 @@ def assess(
         half_similarity=inherited.half_similarity,
         midpoint_gain=halfway.similarity - halfway.unrelated,
     )
-    return Health(judge(signs), back, latent, samples, properties, inherited, halfway, head)
+    verdict = judge(signs)
+    return Health(verdict, back, latent, samples, properties, inherited, halfway, regions, head)
 
 
 def _choose(available: int, wanted: int, seed: int) -> np.ndarray:

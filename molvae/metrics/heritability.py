@@ -17,9 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from molvae.base.seeds import derive_seed
-from molvae.chem.alerts import SanityOptions, insane_reason
-from molvae.chem.similarity import fingerprints
-from molvae.chem.smiles import parse_many
+from molvae.chem.alerts import SanityOptions, sane_mask
+from molvae.chem.similarity import pairwise_similarity
 from molvae.generator import Generator
 from molvae.metrics.distribution import QUANTILES
 
@@ -164,31 +163,6 @@ def midpoints(
     found = _nearer(halfway, *ends)
     chance = _nearer([smiles[i] for i in stranger], *ends)
     return Midpoints(n, _mean(found), _mean(chance), _quantiles(found), _quantiles(chance))
-
-
-def sane_mask(smiles: Sequence[str | None], options: SanityOptions | None = None) -> np.ndarray:
-    """Which of these are sane molecules, ``(n,)`` bool; None is not."""
-    limits = options or SanityOptions()
-    return np.array(
-        [mol is not None and insane_reason(mol, limits) is None for mol in parse_many(smiles)],
-        dtype=bool,
-    )
-
-
-def pairwise_similarity(a: Sequence[str | None], b: Sequence[str | None]) -> np.ndarray:
-    """Tanimoto similarity of ``a[i]`` and ``b[i]``, ``(n,)``; NaN where either is None.
-
-    >>> pairwise_similarity(["CCO", "CCO", None], ["CCO", "CCCO", "C"]).round(3).tolist()
-    [1.0, 0.556, nan]
-    """
-    distinct = list(dict.fromkeys([*a, *b]))
-    place = {smiles: i for i, smiles in enumerate(distinct)}
-    prints = fingerprints(parse_many(distinct))
-    ours, theirs = prints[[place[s] for s in a]], prints[[place[s] for s in b]]
-    shared = np.unpackbits(ours & theirs, axis=1).sum(1)
-    missing = np.array([x is None or y is None for x, y in zip(a, b, strict=True)])
-    either = np.unpackbits(ours | theirs, axis=1).sum(1)
-    return np.where(missing, np.nan, shared / np.maximum(either, 1))
 
 
 def _nearer(

@@ -11,11 +11,10 @@ from pydantic import field_validator, model_validator
 from rdkit import Chem
 
 from molvae.base.records import Record
+from molvae.chem.patterns import checked_smarts, scaffold
 from molvae.chem.similarity import fingerprints, similarity
 from molvae.chem.smiles import parse
 from molvae.oracles.modifiers import checked_molecule
-from molvae.oracles.parts import checked_smarts
-from molvae.oracles.relative import scaffold
 
 SIMILARITY = (0.4, 1.0)
 """The range of similarity to a lead where none is said."""

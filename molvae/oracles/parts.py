@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field, field_validator
 from rdkit import Chem
-from rdkit.rdBase import BlockLogs
 
 from molvae.base.errors import ConfigError
 from molvae.base.records import Record
 from molvae.chem.alerts import alerts, known_catalogs
 from molvae.chem.fingerprints import FingerprintName, fingerprint
 from molvae.chem.formula import parse_formula
+from molvae.chem.patterns import checked_smarts
 from molvae.chem.properties import property_function
-from molvae.chem.smiles import MAX_LENGTH, parse
+from molvae.chem.smiles import parse
 from molvae.oracles.batch import Batch
 from molvae.oracles.means import combine
 from molvae.oracles.modifiers import Modifier, checked_molecule
@@ -178,17 +178,6 @@ class Isomers(Part):
             return combine(self.mean, scores, np.ones(len(centre)))
 
         return nearness
-
-
-def checked_smarts(text: str) -> str:
-    """``text`` if it is a SMARTS pattern, else ``ValueError`` with the reason, for a validator."""
-    if len(text) > MAX_LENGTH:  # before RDKit, which may take long over it
-        raise ValueError(f"longer than {MAX_LENGTH:,} characters")
-    with BlockLogs():
-        pattern = Chem.MolFromSmarts(text)
-    if pattern is None or not pattern.GetNumAtoms():
-        raise ValueError("not valid SMARTS")
-    return text
 
 
 class Smarts(Part):

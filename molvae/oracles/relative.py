@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 from rdkit import Chem
-from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from molvae.base.errors import ConfigError, InputError
+from molvae.chem.patterns import scaffold
 from molvae.chem.similarity import fingerprints, nearest
 from molvae.chem.smiles import canonicalise_many, parse, parse_many
 from molvae.oracles.modifiers import checked_molecule
@@ -159,15 +159,3 @@ class Head(Part):
 
         beside = setting.folder / self.model
         return load(beside if beside.exists() else self.model)
-
-
-def scaffold(mol: Chem.Mol, generic: bool = False) -> str:
-    """The Bemis-Murcko scaffold as canonical SMILES without stereo; empty without rings.
-
-    >>> scaffold(Chem.MolFromSmiles("CCc1ccncc1")), scaffold(Chem.MolFromSmiles("CCc1ccncc1"), True)
-    ('c1ccncc1', 'C1CCCCC1')
-    """
-    core = MurckoScaffold.GetScaffoldForMol(mol)
-    if generic:
-        core = MurckoScaffold.MakeScaffoldGeneric(core)
-    return str(Chem.MolToSmiles(core, isomericSmiles=False))

@@ -36,6 +36,9 @@ figcaption { color: var(--quiet); max-width: 75ch; }
 .card dt { color: var(--quiet); } .card dd { margin: 0; text-align: right; }
 .card code { display: block; font-size: .74rem; overflow-wrap: anywhere; margin-top: .5em; }
 .card .rank { color: var(--accent); font-weight: 700; }
+.strip { display: flex; overflow-x: auto; gap: 6px; border-bottom: 1px solid var(--line); }
+.cell { flex: 0 0 190px; min-height: 175px; display: flex; flex-direction: column;
+        justify-content: flex-end; text-align: center; font-size: .8rem; color: var(--quiet); }
 footer { margin-top: 3em; color: var(--quiet); font-size: .85rem; }
 @media print { .card { break-inside: avoid; } }
 """
@@ -92,6 +95,19 @@ class Page:
             + "".join(_card(rank, row, smiles) for rank, row in enumerate(rows, start=1))
             + "</div>"
         )
+
+    def strip(self, smiles: Sequence[str | None], legends: Sequence[str]) -> None:
+        """Add molecules in a row that scrolls, each with a line of text; None is an empty cell."""
+        cells = "".join(
+            f'<div class="cell">{"" if text is None else molecule_svg(text, 190, 150)}'
+            f"<span>{escape(legend)}</span></div>"
+            for text, legend in zip(smiles, legends, strict=True)
+        )
+        self._parts.append(f'<div class="strip">{cells}</div>')
+
+    def raw(self, html: str) -> None:
+        """Add HTML as it is: nothing in it may come from outside unescaped."""
+        self._parts.append(html)
 
     def html(self) -> str:
         """The whole page as text."""
