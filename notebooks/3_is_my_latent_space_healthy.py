@@ -162,8 +162,8 @@ ax.set(xlabel="part of the run", ylabel="β")
 ax.legend(frameon=False, loc="lower right")
 
 # %% [markdown]
-# **What to see:** `linear` and `sigmoid` reach the full β half-way here; `cyclical` begins anew four
-# times, and each time z may say more again before it costs.
+# **What to see:** `linear` and `sigmoid` reach the full β half-way here; `cyclical` begins anew
+# four times, and each time z may say more again before it costs.
 
 # %%
 listening = train(
