@@ -26,6 +26,7 @@
 # autoencoder* (VAE).
 
 # %%
+# %matplotlib inline
 import os
 from pathlib import Path
 
@@ -78,11 +79,12 @@ for i, ax in enumerate(axes):
     ax.hist(ours[:, i], bins, density=True, histtype="step", color=BLUE, lw=2, label="the model")
     ax.set(title=names[i], yticks=[])
 axes[0].legend(frameon=False)
+plt.show()
 
 # %% [markdown]
-# **What to see:** the blue outlines (new molecules) lie on the grey bars (real ones). The model's
-# molecules have the weight, the log P, the polar surface and the drug-likeness of what it was
-# trained on. `molvae evaluate` measures this and much more.
+# **What to see:** the blue outlines (new molecules) have the shape of the grey bars (real ones).
+# The model's molecules are a little lighter than what it was trained on, and alike in log P, polar
+# surface and drug-likeness. `molvae evaluate` measures this and much more.
 #
 # ## A molecule into numbers, and back
 #
@@ -143,9 +145,10 @@ MoleculeGrid(
 )
 
 # %% [markdown]
-# **What to see:** analogues as a medicinal chemist would draw them: a methyl more or less, another
-# amine, a neighbouring atom exchanged. The similarity (Tanimoto, 1 for the same molecule) counts
-# shared surroundings of atoms.
+# **What to see:** the frame of lidocaine stays, and an end of it is exchanged: a fluorine, a
+# nitrile or an oxygen where a methyl was; further down more of it changes. Charges are as in ZINC,
+# where acids are anions and amines cations. The similarity (Tanimoto, 1 for the same molecule)
+# counts shared surroundings of atoms.
 
 # %%
 steps = (0.5, 1.0, 2.0) if SMOKE else (0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
@@ -157,6 +160,7 @@ for step, values in zip(steps, likeness, strict=True):
 ax.plot(steps, [np.mean(values) for values in likeness], color=ORANGE, label="mean")
 ax.set(xlabel="length of the step", ylabel="similarity to lidocaine", ylim=(0, 1))
 ax.legend(frameon=False)
+plt.show()
 
 # %% [markdown]
 # **What to see:** each dot is a new molecule. Short steps give close analogues, long steps go
@@ -178,10 +182,13 @@ ax.errorbar(
 )
 ax.plot([-2, 6], [-2, 6], color=ORANGE)
 ax.set(xlabel="log P, computed by RDKit", ylabel="log P, predicted from z")
+plt.show()
 
 # %% [markdown]
-# **What to see:** the points follow the line, so the numbers of a molecule do hold its log P. The
-# grey bars are two standard deviations; about 19 of 20 should reach the line.
+# **What to see:** the cloud rises with the orange line, so the numbers of a molecule do hold its
+# log P; but it is flatter than the line: what is extreme is predicted to be less so. The grey bars,
+# two standard deviations, are wide and most of them reach the line: the model knows that it is not
+# sure. Such predictions are a direction for a search, not a measurement.
 #
 # ## Where to go from here
 #

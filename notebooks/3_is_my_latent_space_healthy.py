@@ -28,11 +28,13 @@
 # nothing: the KL goes to zero, and z with it.
 
 # %%
+# %matplotlib inline
 import os
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
 import molvae
 from molvae.datasets.sources import Source
@@ -101,9 +103,10 @@ MoleculeGrid(
 )
 
 # %% [markdown]
-# **What to see:** the samples in the first row are molecules, if plain ones after so little
-# training. But compare the second row (what went in) with the third (what came back): whatever goes
-# in, much the same comes out. There is nothing to search in.
+# **What to see:** the samples in the first row are molecules, if odd ones after so little training;
+# more training would mend that. It would not mend the rest: compare the second row (what went in)
+# with the third (what came back). Whatever goes in, much the same comes out. There is nothing to
+# search in.
 #
 # ## β: how much z may cost
 #
@@ -131,6 +134,7 @@ axes[1].plot(order, own, "o-", color=BLUE, label="with its own z")
 axes[1].plot(order, others, "o-", color=GREY, label="with another's z")
 axes[1].set(xscale="log", xlabel="β", title="next symbols guessed")
 axes[1].legend(frameon=False)
+plt.show()
 
 # %% [markdown]
 # **What to see:** on the left, what z says falls as β rises, to nothing at β = 1. On the right, the
@@ -160,6 +164,7 @@ for kind, colour in kinds.items():
     )
 ax.set(xlabel="part of the run", ylabel="β")
 ax.legend(frameon=False, loc="lower right")
+plt.show()
 
 # %% [markdown]
 # **What to see:** `linear` and `sigmoid` reach the full β half-way here; `cyclical` begins anew
@@ -180,15 +185,16 @@ for model, colour, label in (
     (collapsed, RED, "β = 1 from the start"),
     (listening, BLUE, "with the three remedies"),
 ):
-    history = read_history(model / "history.csv")
+    history = pd.DataFrame(read_history(model / "history.csv")).dropna(subset="train_kl")
     ax.plot(history["step"], history["train_kl"], color=colour, label=label)
 ax.set(xlabel="step of the training", ylabel="KL, nats")
 ax.legend(frameon=False)
+plt.show()
 
 # %% [markdown]
-# **What to see:** red, the KL is pressed to zero at once and stays there. Blue, z takes up
-# information while that is cheap and keeps it. This model is no longer collapsed; it is *not yet
-# trained*, as the verdict says: squeezing a whole molecule into one vector takes millions of
+# **What to see:** red, the KL rises for a moment and is then pressed to zero, where it stays. Blue, z
+# takes up information while that is cheap and keeps it. This model is no longer collapsed; it is *not
+# yet trained*, as the verdict says: squeezing a whole molecule into one vector takes millions of
 # molecules to learn.
 #
 # ## A space that is local
@@ -217,12 +223,14 @@ print(well.verdict)
 health_figure(well)
 
 # %% [markdown]
-# **What to see:** top left, the blue bars: held-out molecules come back exactly, and symbols are
+# **What to see:** top left, the blue bars: most held-out molecules come back exactly, and symbols are
 # guessed far better with the right z than with another's. Top middle: the KL is spread over most
-# dimensions; a collapsed model has a flat line at zero here. Top right: as the step in z grows,
-# the blue curve (unchanged molecules) falls slowly, and the red one says how much the changed ones
-# still resemble their parents. Bottom left, the reservation of the verdict: half-way between two
-# molecules lies something that resembles neither.
+# dimensions; a collapsed model has a flat line at zero here. Top right: as the step in z grows, the
+# blue curve (unchanged molecules) falls, and the red one says how much the changed ones still
+# resemble their parents. Bottom left, the reservation of the verdict: half-way between two molecules
+# lies something that resembles neither. Bottom middle: molecules from random z (red) are unlike the
+# data (grey). A space that holds this much is mostly empty between its molecules; the shipped models
+# learn besides to fill in what z leaves open (`model.forget`), and sample from there.
 
 # %%
 back = molvae.load(local).reconstruct(original)

@@ -18,6 +18,7 @@
 # is called *Bayesian optimisation*.
 
 # %%
+# %matplotlib inline
 import os
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from molvae.chem.properties import compute
 from molvae.chem.similarity import fingerprints, similarity
 from molvae.chem.smiles import parse_many
 from molvae.datasets.writers import write_table
+from molvae.optimize.sane import SaneGenerator
 from molvae.optimize.sheets import batch_columns, read_results
 from molvae.oracles.objective import Objective
 from molvae.plots import BLUE, GREY, RED, optimisation_curve
@@ -85,8 +87,9 @@ MoleculeGrid(
 )
 
 # %% [markdown]
-# **What to see:** the original, then the best molecules with their scores. They take over parts of
-# melatonin that count (the indole, the methoxy group, the amide) and none has a structural alert.
+# **What to see:** the original, then the best molecules with their scores. They take over from
+# melatonin what counts for the score (the indole with its methoxy group, the carbonyl of the chain)
+# and none has a structural alert.
 # `molvae optimize` does the same on the command line and writes CSV, SDF and a page.
 #
 # ## Part two: a laboratory answers
@@ -116,17 +119,18 @@ def measure(smiles: str) -> str:
     return f"{true + noise.normal(scale=0.15):.2f}"
 
 
+sane = SaneGenerator(generator)  # proposes only what a chemist would make
 path = RUNS / "pic50.sqlite"
 path.unlink(missing_ok=True)
 goals = molvae.Goals.of({"pIC50": "maximize"}, ["no alerts and SA < 4"])
-with molvae.Campaign.new(path, generator, goals=goals) as campaign:
+with molvae.Campaign.new(path, sane, goals=goals) as campaign:
     print(campaign.goals)
 
 # %% [markdown]
 # ### One round by hand
 
 # %%
-with molvae.Campaign.open(path, generator) as campaign:
+with molvae.Campaign.open(path, sane) as campaign:
     batch = campaign.ask(4 if SMOKE else 12)
     write_table(RUNS / "batch-1.csv", batch_columns(batch, campaign.assays))
 sheet = pd.read_csv(RUNS / "batch-1.csv")
@@ -140,7 +144,7 @@ MoleculeGrid(sheet["smiles"].tolist(), sheet["id"].tolist())
 sheet["pIC50"] = [measure(smiles) for smiles in sheet["smiles"]]
 sheet.to_csv(RUNS / "batch-1.csv", index=False)
 
-with molvae.Campaign.open(path, generator) as campaign:
+with molvae.Campaign.open(path, sane) as campaign:
     told = campaign.tell(read_results(RUNS / "batch-1.csv", campaign.assays))
 told
 
@@ -155,12 +159,12 @@ rounds = 2 if SMOKE else 5
 for number in range(2, rounds + 1):
     table = RUNS / f"batch-{number}.csv"
     table.unlink(missing_ok=True)
-    with molvae.Campaign.open(path, generator) as campaign:
+    with molvae.Campaign.open(path, sane) as campaign:
         write_table(table, batch_columns(campaign.ask(4 if SMOKE else 8), campaign.assays))
     sheet = pd.read_csv(table)
     sheet["pIC50"] = [measure(smiles) for smiles in sheet["smiles"]]
     sheet.to_csv(table, index=False)
-    with molvae.Campaign.open(path, generator) as campaign:
+    with molvae.Campaign.open(path, sane) as campaign:
         campaign.tell(read_results(table, campaign.assays))
 sheet[["id", "predicted", "uncertainty", "route", "nearest_tested", "similarity", "pIC50"]]
 
@@ -169,7 +173,7 @@ sheet[["id", "predicted", "uncertainty", "route", "nearest_tested", "similarity"
 # which route the molecule was found, and the most similar molecule that had been tested.
 
 # %%
-with molvae.Campaign.open(path, generator) as campaign:
+with molvae.Campaign.open(path, sane) as campaign:
     told = campaign.observations()
     top = campaign.best(4)
     campaign_page(campaign).write(RUNS / "pic50.html")
@@ -183,6 +187,7 @@ ax.plot(by_round.mean(), "o-", color=BLUE, label="mean of the round")
 ax.plot(by_round.max().cummax(), color=RED, label="best so far")
 ax.set(xlabel="round", ylabel="pIC50, measured")
 ax.legend(frameon=False)
+plt.show()
 
 # %% [markdown]
 # **What to see:** grey, every measurement; the blue mean of a round rises as the campaign learns
