@@ -192,10 +192,10 @@ ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# **What to see:** red, the KL rises for a moment and is then pressed to zero, where it stays. Blue, z
-# takes up information while that is cheap and keeps it. This model is no longer collapsed; it is *not
-# yet trained*, as the verdict says: squeezing a whole molecule into one vector takes millions of
-# molecules to learn.
+# **What to see:** red, the KL rises for a moment and is then pressed to zero, where it stays.
+# Blue, z takes up information while that is cheap and keeps it. This model is no longer collapsed;
+# it is *not yet trained*, as the verdict says: squeezing a whole molecule into one vector takes
+# millions of molecules to learn.
 #
 # ## A space that is local
 #
@@ -223,14 +223,15 @@ print(well.verdict)
 health_figure(well)
 
 # %% [markdown]
-# **What to see:** top left, the blue bars: most held-out molecules come back exactly, and symbols are
-# guessed far better with the right z than with another's. Top middle: the KL is spread over most
-# dimensions; a collapsed model has a flat line at zero here. Top right: as the step in z grows, the
-# blue curve (unchanged molecules) falls, and the red one says how much the changed ones still
-# resemble their parents. Bottom left, the reservation of the verdict: half-way between two molecules
-# lies something that resembles neither. Bottom middle: molecules from random z (red) are unlike the
-# data (grey). A space that holds this much is mostly empty between its molecules; the shipped models
-# learn besides to fill in what z leaves open (`model.forget`), and sample from there.
+# **What to see:** top left, the blue bars: most held-out molecules come back exactly, and symbols
+# are guessed far better with the right z than with another's. Top middle: the KL is spread over
+# most dimensions; a collapsed model has a flat line at zero here. Top right: as the step in z
+# grows, the blue curve (unchanged molecules) falls, and the red one says how much the changed ones
+# still resemble their parents. Bottom left, the reservation of the verdict: half-way between two
+# molecules lies something that resembles neither. Bottom middle: molecules from random z (red) are
+# unlike the data (grey). A space that holds this much is mostly empty between its molecules; the
+# shipped models learn besides to fill in what z leaves open (`model.forget`), and sample from
+# there.
 
 # %%
 back = molvae.load(local).reconstruct(original)
