@@ -25,7 +25,6 @@ each_script = pytest.mark.parametrize("script", SCRIPTS, ids=[path.stem for path
 @pytest.mark.slow
 @each_script
 def test_it_runs(script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
 
     monkeypatch.setenv("MOLVAE_SMOKE", "1")
@@ -34,9 +33,8 @@ def test_it_runs(script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     place = tmp_path / "notebooks"  # what it writes stays here
     place.mkdir()
     notebook = nbformat.read(script.with_suffix(".ipynb"), as_version=4)
-    # Over files rather than ports, which other tests that run at the same time could take.
-    kernel = AsyncKernelManager(kernel_name="python3", transport="ipc")
-    NotebookClient(notebook, km=kernel, timeout=300).execute(cwd=str(place))
+    client = NotebookClient(notebook, timeout=300, kernel_name="python3")
+    client.execute(cwd=str(place))
     assert drawings(notebook) >= 1
     assert figures(notebook) >= 1
 
