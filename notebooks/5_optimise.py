@@ -185,14 +185,14 @@ ax.scatter(step, value, color=GREY, s=18)
 by_round = pd.Series(value).groupby(step)
 ax.plot(by_round.mean(), "o-", color=BLUE, label="mean of the round")
 ax.plot(by_round.max().cummax(), color=RED, label="best so far")
-ax.set(xlabel="round", ylabel="pIC50, measured")
+ax.set(xlabel="step of the search", ylabel="pIC50, measured", xticks=sorted(set(step)))
 ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# **What to see:** grey, every measurement; the blue mean of a round rises as the campaign learns
-# what the assay likes, after a few dozen measurements. A round may be worse than the one before:
-# the search also tries what it is unsure of.
+# **What to see:** grey, every measurement. Step 0 are the first rounds, samples of the model from
+# before anything was learnt; then the blue mean rises, as the campaign learns what the assay likes.
+# A step may be worse than the one before: the search also tries what it is unsure of.
 
 # %%
 MoleculeGrid([o.suggestion.smiles for o in top], [f"pIC50 {o.outcome.value:.2f}" for o in top])

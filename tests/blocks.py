@@ -55,6 +55,8 @@ def smaller(command: str) -> list[str]:
     less = shlex.split(SMALLER.get(verb, ""))
     if verb == "train" and "--from" not in rest:  # else the sizes are those of the other model
         less += ["--preset", "tiny"]
+    if "--head-only" in rest:
+        less += ["--epochs", "3"]
     return [verb, *rest, *less]
 
 
