@@ -11,23 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from blocks import ROOT, RUNS, blocks, smaller
 
 from molvae.base.errors import MolvaeError
 
-ROOT = Path(__file__).parents[1]
-RUNS = re.findall(
-    r"<!-- runs in the tests -->\n```(bash|python)\n(.*?)```",
-    (ROOT / "README.md").read_text(),
-    re.S,
-)
-# What the README leaves at its full size is cut down for the tests: these flags are added.
-SMALLER = {
-    "train": "--preset tiny --steps 20",
-    "generate": "-n 20",
-    "optimize": "--budget 20 --candidates 64 --initial 8",
-    "climb": "--steps 10",
-    "health": "--held-out 40 --samples 40 --parents 10",
-}
+README = [block for block in blocks(ROOT / "README.md") if block.mark == RUNS]
 
 
 @pytest.fixture(scope="module")
@@ -40,20 +28,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def smaller(command: str) -> list[str]:
-    program, verb, *rest = shlex.split(command)
-    assert program == "molvae"
-    rest = [
-        x for x in rest if not x.startswith("qed>=") and x != "--where"
-    ]  # 20 molecules may hold none
-    return [sys.executable, "-m", "molvae", verb, *rest, *shlex.split(SMALLER.get(verb, ""))]
-
-
 def run(command: str, place: Path) -> None:
     text: str | None = None
     for stage in command.split(" | "):
         done = subprocess.run(
-            smaller(stage), cwd=place, input=text, capture_output=True, text=True, timeout=300
+            [sys.executable, "-m", "molvae", *smaller(stage)],
+            cwd=place,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
         assert done.returncode == 0, f"{stage}\n{done.stdout}\n{done.stderr}"
         text = done.stdout
@@ -61,7 +45,7 @@ def run(command: str, place: Path) -> None:
 
 @pytest.mark.slow
 def test_every_command_of_the_readme_runs_in_order(place: Path) -> None:
-    commands = [c for kind, text in RUNS if kind == "bash" for c in text.strip().splitlines()]
+    commands = [c for block in README if block.language == "bash" for c in block.commands()]
     assert len(commands) >= 10
     for command in commands:
         run(command, place)
@@ -71,13 +55,13 @@ def test_every_command_of_the_readme_runs_in_order(place: Path) -> None:
 
 @pytest.mark.slow
 def test_the_python_of_the_readme_runs(tiny_model: Path, tmp_path: Path, monkeypatch) -> None:
-    blocks = [text for kind, text in RUNS if kind == "python"]
-    assert blocks
+    examples = [block.text for block in README if block.language == "python"]
+    assert examples
     shutil.copytree(tiny_model, tmp_path / "my-model")
     monkeypatch.chdir(tmp_path)
-    for block in blocks:
+    for text in examples:
         names: dict = {}
-        exec(compile(block, "README.md", "exec"), names)
+        exec(compile(text, "README.md", "exec"), names)
         assert len(names["new"]) == 100
         assert names["z"].shape[0] == 2
         assert names["molecules"][0] is not None

@@ -21,7 +21,8 @@ class RegressionQuality:
     rmse: float
     mae: float
     calibration_error: float
-    """Mean |observed - nominal| coverage over :data:`LEVELS`; 0 is perfect, 0.5 the worst."""
+    """Mean distance of observed from nominal coverage over :data:`LEVELS`; 0 is perfect, 0.5 the
+    worst."""
     coverage: tuple[float, ...]
     """Share of labels inside the central interval of each nominal level in :data:`LEVELS`."""
     kind: str = "regression"

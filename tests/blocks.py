@@ -1,0 +1,70 @@
+"""The code blocks of pages: found, cut down to a test's size, and run or at least read.
+
+Before each block of ``bash`` or ``python`` stands a comment: ``<!-- runs in the tests -->``, or
+``<!-- long: why -->`` for what takes minutes or needs what a test has not.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import typer
+
+from molvae.cli.app import app
+
+ROOT = Path(__file__).parents[1]
+RUNS, LONG = "runs in the tests", "long: "
+_BLOCK = re.compile(r"^(?:<!-- (.*?) -->\n)?```(\w*)\n(.*?)^```$", re.S | re.M)
+# What pages leave at its full size is cut down: these flags are added.
+SMALLER = {
+    "train": "--steps 20 --batch-size 16",
+    "generate": "-n 20",
+    "optimize": "--budget 20 --candidates 64 --initial 8",
+    "climb": "--steps 4",
+    "health": "--held-out 40 --samples 40 --parents 10",
+}
+
+
+class Block(NamedTuple):
+    """A fenced block: the comment before it ("" without one), its language, its text."""
+
+    mark: str
+    language: str
+    text: str
+
+    def commands(self) -> list[str]:
+        """Its lines as a shell takes them: continued ones joined, without comments of a line."""
+        lines = self.text.replace("\\\n", " ").splitlines()
+        return [line for line in (re.sub(r"\s+# .*", "", line).strip() for line in lines) if line]
+
+
+def blocks(page: Path) -> list[Block]:
+    """All fenced blocks of a page, in order."""
+    return [Block(mark or "", *rest) for mark, *rest in _BLOCK.findall(page.read_text())]
+
+
+def smaller(command: str) -> list[str]:
+    """The arguments of a ``molvae`` command, cut down to the size of a test."""
+    program, verb, *rest = shlex.split(command)
+    assert program == "molvae"
+    while "--where" in rest:  # 20 molecules may hold none
+        del rest[rest.index("--where") : rest.index("--where") + 2]
+    less = shlex.split(SMALLER.get(verb, ""))
+    if verb == "train" and "--from" not in rest:  # else the sizes are those of the other model
+        less += ["--preset", "tiny"]
+    if "--head-only" in rest:
+        less += ["--epochs", "3"]
+    return [verb, *rest, *less]
+
+
+def read_command(arguments: list[str]) -> None:
+    """Read the arguments of ``molvae`` as it would, and do nothing; fails where it would."""
+    command: Any = typer.main.get_command(app)
+    name = "molvae"
+    while hasattr(command, "commands"):
+        name, *arguments = arguments
+        command = command.commands[name]
+    command.make_context(name, arguments)
