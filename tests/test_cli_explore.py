@@ -157,16 +157,6 @@ def test_a_climb_can_be_drawn(tiny_model: Path, tmp_path: Path) -> None:
     assert page.read_text().count('<div class="strip">') == 2
 
 
-@pytest.mark.slow
-def test_the_python_of_the_page_on_exploring_runs() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "explore.md").read_text()
-    (block,) = re.findall(r"```python\n(.*?)```", page, re.S)
-    names: dict[str, Any] = {}
-    exec(compile(block, "explore.md", "exec"), names)
-    assert names["way"].sane.all()
-    assert len(names["near"].smiles) == 10
-
-
 @pytest.mark.parametrize(
     ("arguments", "error", "said"),
     [
