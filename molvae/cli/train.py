@@ -47,7 +47,13 @@ def train(
         bool,
         typer.Option("--head-only", help="Learn the labels on the frozen latents of --from."),
     ] = False,
-    preset: Annotated[str | None, typer.Option(help="Named sizes: small, default, moses.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Named model: small, default, moses; autoencoder, beta-vae, vq-vae, ...: see "
+            "docs/variants.md."
+        ),
+    ] = None,
     label: Annotated[
         list[str] | None,
         typer.Option("--label", "-l", help="Label that the head learns; repeatable."),

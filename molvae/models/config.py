@@ -67,6 +67,23 @@ class PriorConfig(Record):
         return self
 
 
+class BottleneckConfig(Record):
+    """How the encoder's features become z.
+
+    ``kind`` "gaussian": the mean and width of q(z|x), a VAE; "deterministic": a point, an
+    autoencoder; "vq": a point, of which the decoder sees, for every ``code_dim`` dimensions, the
+    nearest of ``codes`` vectors (:mod:`molvae.models.codebook`). These follow what they stand for
+    by moving averages with ``decay``; one that is used less than ``revive`` times its share begins
+    anew.
+    """
+
+    kind: Literal["gaussian", "deterministic", "vq"] = "gaussian"
+    codes: Annotated[int, Field(ge=2)] = 512
+    code_dim: Positive = 8
+    decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    revive: Share = 0.05
+
+
 class CriticConfig(Record):
     """A critic that tells the model's samples from data by ``features`` counts of parts of
     molecules, those of atoms in ``bits`` columns, with ``hidden`` units; each draw is one of
@@ -119,6 +136,7 @@ class ModelConfig(Record):
     decoder_layers: Layers = 1
     token_dropout: Share = 0.0
     tie_embeddings: bool = False
+    bottleneck: BottleneckConfig = BottleneckConfig()
     prior: PriorConfig = PriorConfig()
     critic: CriticConfig | None = None
     head: HeadConfig | None = None
@@ -127,4 +145,18 @@ class ModelConfig(Record):
     def _has_latents(self) -> Self:
         if self.latent_dim == 0 and self.window == 0:
             raise ValueError("latent_dim is 0 and there are no windows; raise latent_dim or window")
+        return self
+
+    @model_validator(mode="after")
+    def _bottleneck_fits(self) -> Self:
+        kind, width = self.bottleneck.kind, self.bottleneck.code_dim
+        if kind != "gaussian" and self.min_std:
+            raise ValueError(f"min_std is a width, and a {kind} bottleneck has none; leave it out")
+        window = self.window_dim if self.window else 0
+        if kind == "vq" and (self.latent_dim % width or window % width):
+            raise ValueError(
+                f"bottleneck.code_dim is {width}, and latent_dim {self.latent_dim}"
+                + (f" or window_dim {window}" if window else "")
+                + " is no multiple of it"
+            )
         return self

@@ -4,7 +4,8 @@ For a molecule x with labels y, minimise (in nats per molecule)::
 
     -log p(x|z)  +  kl_weight * KL(q(z|x) || p(z))  +  property_weight * -log p(y|z)
 
-which for weights of 1 is the negative evidence lower bound of the joint likelihood (Kingma &
+(and for other bottlenecks and other ways to match the prior, the terms of
+:meth:`~molvae.models.vae.SequenceVAE.losses`), which for weights of 1 is the negative evidence lower bound of the joint likelihood (Kingma &
 Welling 2014); ``kl_weight`` is the beta of Higgins et al. 2017, raised along a schedule while
 training (Bowman et al. 2016).
 """
@@ -48,6 +49,8 @@ class ObjectiveConfig(Record):
     apart, and what a small step in z changes first is an atom at an end. For as long as the encoder
     learns; see :meth:`~molvae.models.vae.SequenceVAE.freeze_space`.
 
+    ``commitment_weight`` is that of the squared distance to the codes of a VQ-VAE.
+
     >>> ObjectiveConfig(kl_weight=0.1, free_bits=0.05).free_bits_per
     'dimension'
     """
@@ -56,6 +59,7 @@ class ObjectiveConfig(Record):
     property_weight: NonNegative = 1.0
     structure_weight: NonNegative = 1.0
     terminal_weight: NonNegative = 1.0
+    commitment_weight: NonNegative = 0.25
     free_bits: NonNegative = 0.0
     free_bits_per: Literal["dimension", "molecule"] = "dimension"
 

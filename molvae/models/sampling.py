@@ -107,7 +107,7 @@ def generate(
             f"z has shape {tuple(z.shape)}, but this model's latent vectors need "
             f"(n, {model.latent_dim})"
         )
-    z = z.to(model.device, model.decoder.embedding.weight.dtype)
+    z = model.bottleneck.shown(z.to(model.device, model.decoder.embedding.weight.dtype))
     steps = options.max_length or model.max_length
     size = _CPU_BATCH if z.device.type == "cpu" else _GPU_BATCH
     if options.strategy == "beam":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -9,7 +11,7 @@ from torch.nn import functional
 
 from molvae.base.errors import InputError
 from molvae.models.batch import Batch
-from molvae.models.bottleneck import GaussianBottleneck, Posterior
+from molvae.models.bottleneck import Bottleneck, Point, Posterior
 from molvae.models.config import ModelConfig
 from molvae.models.critic import Critic
 from molvae.models.decoder import Decoder
@@ -63,9 +65,7 @@ class SequenceVAE(nn.Module):
         self.encoder = Encoder(config, vocab_size, generator)
         self.frozen = False
         self.windows = Windows.of(max_length, config.window, config.window_dim, config.latent_dim)
-        self.bottleneck = GaussianBottleneck(
-            self.encoder.features, self.windows, config.min_std, generator
-        )
+        self.bottleneck = Bottleneck(self.encoder.features, self.windows, config, generator)
         self.prior = make_prior(config.prior, self.windows, vocab_size)
         self.critic = None if config.critic is None else Critic(config.critic, generator)
         self.decoder = Decoder(config, vocab_size, self.windows, generator)
@@ -94,12 +94,14 @@ class SequenceVAE(nn.Module):
         Zeros beyond each row's end; ``t`` is the longest row's length.
         """
         packing = self._packing(lengths)
-        return packing.unpack(self.decoder(packing, packing.pack(tokens), z))
+        shown = self.bottleneck.shown(z)
+        return packing.unpack(self.decoder(packing, packing.pack(tokens), shown))
 
     def log_likelihood(self, tokens: Tensor, lengths: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) in nats per molecule, ``(b,)``, for ``z (b, d)``."""
         packing = self._packing(lengths)
-        nats = self._token_nats(packing, packing.pack(tokens), packing.pack(tokens[:, 1:]), z)[0]
+        symbols, shown = packing.pack(tokens[:, 1:]), self.bottleneck.shown(z)
+        nats = self._token_nats(packing, packing.pack(tokens), symbols, shown)[0]
         return -packing.sum_rows(nats)
 
     def elbo(self, tokens: Tensor, lengths: Tensor, noise: Tensor) -> Tensor:
@@ -123,32 +125,46 @@ class SequenceVAE(nn.Module):
 
         All randomness (of z, what is forgotten, hidden, mistaken) is drawn from ``generator``.
         ``kl_weight`` replaces the objective's at this step of a schedule. Diagnostics:
-        ``nats_per_token`` and ``token_accuracy``.
+        ``nats_per_token`` and ``token_accuracy``. A bottleneck without widths has no kl; one with a
+        codebook has the ``commitment`` in its place and the ``perplexity`` of the batch's codes, and
+        takes note of them while training, for :meth:`step_done`.
         """
         packing = batch.packing or self._packing(batch.lengths)
         symbols = packing.pack(batch.tokens[:, 1:])
         posterior = self._posterior(packing, symbols)
         z = posterior.sample(normal(tuple(posterior.mean.shape), generator, posterior.mean))
 
-        known, whole = self._known(z, packing.restore(packing.lengths) - 1, generator)
+        shown = self.bottleneck.shown(z)
+        known, whole = self._known(shown, packing.restore(packing.lengths) - 1, generator)
         seen = self._mistaken(packing, packing.pack(batch.tokens), whole, generator)
         nats, correct = self._token_nats(packing, seen, symbols, known)
         reconstruction = self._weighted(nats, packing, batch, objective).sum() / len(batch)
 
-        weight = objective.kl_weight if kl_weight is None else kl_weight
-        terms = {
-            "reconstruction": Term(nats.detach().sum() / len(batch), reconstruction, 1.0),
-            "kl": kl_term(posterior.kl(), objective, weight),
+        terms = {"reconstruction": Term(nats.detach().sum() / len(batch), reconstruction, 1.0)}
+        diagnostics = {
+            "nats_per_token": nats.detach().mean(),
+            "token_accuracy": correct.float().mean(),
         }
+        if not isinstance(posterior, Point):
+            weight = objective.kl_weight if kl_weight is None else kl_weight
+            terms["kl"] = kl_term(posterior.kl(), objective, weight)
+        if (codebook := self.bottleneck.codebook) is not None:
+            apart = codebook.commitment(z).mean()
+            terms["commitment"] = Term(apart.detach(), apart, objective.commitment_weight)
+            diagnostics["perplexity"] = codebook.perplexity(z)
+            if self.training and not self.frozen:
+                codebook.note(z, generator)
         if self.head is not None and batch.labels is not None:
             property_nats = self.head.negative_log_likelihood(z, batch.labels).sum() / len(batch)
             terms["property"] = Term(
                 property_nats.detach(), property_nats, objective.property_weight
             )
-        return Terms(
-            terms,
-            {"nats_per_token": nats.detach().mean(), "token_accuracy": correct.float().mean()},
-        )
+        return Terms(terms, diagnostics)
+
+    def step_done(self, total: Callable[[Tensor], Tensor], first: bool) -> None:
+        """What follows a step of the optimiser: codes move (:meth:`.Codebook.learn`)."""
+        if self.bottleneck.codebook is not None and not self.frozen:
+            self.bottleneck.codebook.learn(total, first)
 
     def freeze_space(self) -> None:
         """From here on the encoder stays as it is, and with it what every z means: only the decoder

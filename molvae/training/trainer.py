@@ -120,11 +120,16 @@ class Trainer:
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         state.optimizer.step()
+        self.model.step_done(self._total, self.fabric.is_global_zero)
         state.average.update(state.step)
         state.step += 1
         state.interval_molecules += len(rows)
         state.interval_tokens += int(self.molecules.lengths_of(rows).sum()) + len(rows)
         self._now = {"learning_rate": rate, "kl_weight": weight}
+
+    def _total(self, values: torch.Tensor) -> torch.Tensor:
+        """The sum over all processes of each of their ``values``."""
+        return self.fabric.all_reduce(values, reduce_op="sum")
 
     def _own_parts(self) -> range:
         return range(self.fabric.global_rank, self.parts, self.fabric.world_size)
@@ -315,6 +320,7 @@ def _note(row: dict[str, float]) -> str:
     texts = {
         "train_reconstruction": "rec {:.2f}",
         "train_kl": "KL {:.2f}",
+        "train_perplexity": "codes {:.0f}",
         "kl_weight": "x {:.3g}",
         "train_property": "prop {:.3f}",
         "validation_total": "val {:.2f}",
