@@ -100,8 +100,9 @@ def climb(
     found = generator.posterior(start)
     if not found.wide:
         raise ConfigError(
-            "this model encodes to points, and a climb needs the widths of posteriors to stay where "
-            "the decoder is reliable: take a model with a gaussian bottleneck, or molvae optimize"
+            "this model encodes to points, and a climb needs the widths of posteriors, to stay "
+            "where the decoder is reliable: take a model with a gaussian bottleneck, or use molvae "
+            "optimize"
         )
     good = [row for row, reason in enumerate(found.reasons) if reason is None]
     ascent = _Ascent(goal, found.mean[good], found.std[good], rate, penalty)

@@ -99,9 +99,8 @@ class Codebook(nn.Module):
     def learn(self, total: Callable[[Tensor], Tensor], first: bool) -> None:
         """Move the codes by all that was noted since; ``total`` sums a tensor over all processes,
         of which this is the ``first`` or not."""
-        if self._seen is None:
-            self._seen = (*map(torch.zeros_like, (self.counts, self.sums)), self.sums * 0)
-        numbers, sums, pool = self._seen
+        nothing = (self.counts * 0, self.sums * 0, self.sums * 0)
+        numbers, sums, pool = self._seen or nothing
         self._seen = None
         numbers, sums = total(numbers), total(sums)
         pool = total(pool if first else torch.zeros_like(pool))

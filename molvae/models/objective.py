@@ -4,10 +4,10 @@ For a molecule x with labels y, minimise (in nats per molecule)::
 
     -log p(x|z)  +  kl_weight * KL(q(z|x) || p(z))  +  property_weight * -log p(y|z)
 
-(and for other bottlenecks and other ways to match the prior, the terms of
-:meth:`~molvae.models.vae.SequenceVAE.losses`), which for weights of 1 is the negative evidence lower bound of the joint likelihood (Kingma &
+which for weights of 1 is the negative evidence lower bound of the joint likelihood (Kingma &
 Welling 2014); ``kl_weight`` is the beta of Higgins et al. 2017, raised along a schedule while
-training (Bowman et al. 2016).
+training (Bowman et al. 2016). Other bottlenecks, and other ways to match the prior, have other
+terms in place of the KL or beside it: see :meth:`~molvae.models.vae.SequenceVAE.losses`.
 """
 
 from __future__ import annotations

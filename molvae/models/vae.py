@@ -125,9 +125,9 @@ class SequenceVAE(nn.Module):
 
         All randomness (of z, what is forgotten, hidden, mistaken) is drawn from ``generator``.
         ``kl_weight`` replaces the objective's at this step of a schedule. Diagnostics:
-        ``nats_per_token`` and ``token_accuracy``. A bottleneck without widths has no kl; one with a
-        codebook has the ``commitment`` in its place and the ``perplexity`` of the batch's codes, and
-        takes note of them while training, for :meth:`step_done`.
+        ``nats_per_token`` and ``token_accuracy``. A bottleneck without widths has no kl; one with
+        a codebook has the ``commitment`` in its place and the ``perplexity`` of the batch's codes,
+        of which it takes note while training, for :meth:`step_done`.
         """
         packing = batch.packing or self._packing(batch.lengths)
         symbols = packing.pack(batch.tokens[:, 1:])

@@ -1,8 +1,9 @@
 r"""Is the latent space in use? Diagnostics from posterior tensors alone.
 
-Posteriors without widths (``log_var`` is -inf: an autoencoder's, a VQ-VAE's) are points, of which no
-KL and no information is finite: these are then NaN. All functions take the Gaussian posteriors of ``n`` molecules as ``mean (n, d)`` and
-``log_var (n, d)`` and answer in nats. They describe how the term that the ELBO charges for splits
+All functions take the Gaussian posteriors of ``n`` molecules as ``mean (n, d)`` and
+``log_var (n, d)`` and answer in nats; of posteriors that are points (``log_var`` is -inf: an
+autoencoder's, a VQ-VAE's) no KL and no information is finite, and :func:`latent_health` says NaN.
+They describe how the term that the ELBO charges for splits
 (Hoffman & Johnson 2016, "ELBO surgery"):
 
 .. math:: \mathbb{E}_x\, KL(q(z|x) \,\|\, p(z)) = I_q(x; z) + KL(q(z) \,\|\, p(z))

@@ -51,6 +51,7 @@ def _merged(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
     both = dict(base)
     for name, value in given.items():
         part = base.get(name)
-        nested = isinstance(part, Mapping) and isinstance(value, Mapping)
-        both[name] = _merged(part, value) if nested else value
+        if isinstance(part, Mapping) and isinstance(value, Mapping):
+            value = _merged(part, value)
+        both[name] = value
     return both
