@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,9 @@ from molvae.models.config import ModelConfig
 from molvae.models.packing import Packing
 from molvae.models.parts import floored_log_var, linear
 from molvae.models.windows import WindowReader, Windows
+
+Encode = Callable[[Tensor, Tensor], "Posterior"]
+"""From tokens ``(b, t)`` and lengths ``(b,)`` to q(z|x)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,22 @@ from torch import Tensor, nn
 from molvae.models.config import BottleneckConfig
 
 
+def nearest(codes: Tensor, z: Tensor) -> Tensor:
+    """The nearest of ``codes (k, c)`` to each slot of ``z (b, d)``, ``(b, s)``; k for a blank."""
+    slots = z.detach().reshape(-1, codes.shape[1])
+    with torch.autocast(z.device.type, enabled=False):  # differences of near numbers
+        half_squares = 0.5 * codes.square().sum(1)
+        distances = torch.addmm(half_squares, slots.to(codes), codes.t(), alpha=-1)
+    indices = distances.argmin(1).masked_fill((slots == 0).all(1), len(codes))
+    return indices.view(len(z), -1)
+
+
+def look_up(codes: Tensor, indices: Tensor) -> Tensor:
+    """The vectors ``(b, s * c)`` of the codes ``indices (b, s)``, zeros for a blank."""
+    table = torch.cat([codes, torch.zeros_like(codes[:1])])
+    return table[indices].flatten(1)
+
+
 class Codebook(nn.Module):
     """``codes (k, c)``, and their running ``counts (k,)`` and ``sums (k, c)``.
 
@@ -51,25 +67,15 @@ class Codebook(nn.Module):
 
     def nearest(self, z: Tensor) -> Tensor:
         """The code of each slot of ``z (b, d)``, ``(b, s)``; the number of codes for a blank."""
-        slots = z.detach().reshape(-1, self.codes.shape[1])
-        with torch.autocast(z.device.type, enabled=False):  # differences of near numbers
-            half_squares = 0.5 * self.codes.square().sum(1)
-            distances = torch.addmm(half_squares, slots.to(self.codes), self.codes.t(), alpha=-1)
-        indices = distances.argmin(1).masked_fill((slots == 0).all(1), len(self.codes))
-        return indices.view(len(z), -1)
-
-    def look_up(self, indices: Tensor) -> Tensor:
-        """The vectors ``(b, s * c)`` of the codes ``indices (b, s)``."""
-        table = torch.cat([self.codes, torch.zeros_like(self.codes[:1])])
-        return table[indices].flatten(1)
+        return nearest(self.codes, z)
 
     def forward(self, z: Tensor) -> Tensor:
         """``z (b, d)`` with each slot replaced by its code; gradients pass to z unchanged."""
-        return self.look_up(self.nearest(z)).to(z) + (z - z.detach())
+        return look_up(self.codes, self.nearest(z)).to(z) + (z - z.detach())
 
     def commitment(self, z: Tensor) -> Tensor:
         """The squared distance of each ``z (b, d)`` to its codes, ``(b,)``; gradients reach z."""
-        return (z - self.look_up(self.nearest(z)).to(z)).square().sum(1)
+        return (z - look_up(self.codes, self.nearest(z)).to(z)).square().sum(1)
 
     def perplexity(self, z: Tensor) -> Tensor:
         """How many codes the slots of ``z (b, d)`` use, as exp of their entropy: a scalar."""

@@ -51,19 +51,31 @@ class PriorConfig(Record):
     ``kind`` "normal": N(0, I); "blank": z = 0, for a model trained to ``forget``; "exemplars": near
     one of ``exemplars`` stored molecules with ``symbols`` symbols in all, ``width`` of their
     posterior's standard deviations away, the last part of it to be written anew: a share that is
-    drawn evenly from 0 to ``rewrite``.
+    drawn evenly from 0 to ``rewrite``. Fitted to encoded molecules: "mixture" of ``components``
+    Gaussians; "vamp", of the posteriors of so many molecules; "flow" of ``transforms`` couplings
+    with ``hidden`` units; "codes", a recurrence of ``hidden`` units over those of a VQ-VAE.
     """
 
-    kind: Literal["normal", "blank", "exemplars"] = "normal"
+    kind: Literal["normal", "blank", "exemplars", "mixture", "vamp", "flow", "codes"] = "normal"
     exemplars: Annotated[int, Field(ge=0)] = 0
     symbols: Annotated[int, Field(ge=0)] = 0
     width: Annotated[float, Field(ge=0)] = 1.0
     rewrite: Share = 0.0
+    components: Annotated[int, Field(ge=0)] = 0
+    transforms: Positive = 6
+    hidden: Positive = 128
+
+    @property
+    def fitted(self) -> bool:
+        """Whether it belongs to one latent space: it was fitted to molecules, or stores some."""
+        return self.kind not in ("normal", "blank")
 
     @model_validator(mode="after")
     def _has_exemplars(self) -> Self:
         if self.kind == "exemplars" and not (self.exemplars and self.symbols):
             raise ValueError("an exemplar prior is fitted to a corpus: see molvae models prior")
+        if self.kind in ("mixture", "vamp") and not self.components:
+            raise ValueError(f"a {self.kind} prior has components, and their number is 0")
         return self
 
 

@@ -66,7 +66,7 @@ class SequenceVAE(nn.Module):
         self.frozen = False
         self.windows = Windows.of(max_length, config.window, config.window_dim, config.latent_dim)
         self.bottleneck = Bottleneck(self.encoder.features, self.windows, config, generator)
-        self.prior = make_prior(config.prior, self.windows, vocab_size)
+        self.prior = make_prior(config, self.windows, vocab_size)
         self.critic = None if config.critic is None else Critic(config.critic, generator)
         self.decoder = Decoder(config, vocab_size, self.windows, generator)
         self.head = (
