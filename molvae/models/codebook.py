@@ -23,6 +23,8 @@ from torch import Tensor, nn
 
 from molvae.models.config import BottleneckConfig
 
+_USED = 1e-6  # below that, a running count and sum tell nothing of their quotient
+
 
 def nearest(codes: Tensor, z: Tensor) -> Tensor:
     """The nearest of ``codes (k, c)`` to each slot of ``z (b, d)``, ``(b, s)``; k for a blank."""
@@ -118,7 +120,8 @@ class Codebook(nn.Module):
         dead = self.counts < self.revive * mean
         self.counts.copy_(torch.where(dead, mean, self.counts))
         self.sums.copy_(torch.where(dead[:, None], mean * pool, self.sums))
-        self.codes.copy_(self.sums / self.counts[:, None])
+        used = self.counts[:, None] > _USED
+        self.codes.copy_(torch.where(used, self.sums / self.counts[:, None], self.codes))
 
     def _numbers(self, indices: Tensor) -> Tensor:
         return torch.bincount(indices, minlength=len(self.codes) + 1)[:-1].to(self.counts)

@@ -125,6 +125,11 @@ class ModelConfig(Record):
     ``token_noise`` of their previous symbols replaced by others: so that, a step away, one symbol
     changes and the rest stays.
 
+    ``latent_discriminator`` and ``decoder_discriminator`` are the hidden units of networks that
+    are trained against the model (:mod:`molvae.models.matching`): one tells its z from draws of
+    N(0, I), the other the decoder's states as it writes alone from those as it reads molecules; 0
+    for none.
+
     ``tie_embeddings``: the decoder's output weights are its embedding (Press & Wolf 2017).
 
     >>> ModelConfig(latent_dim=32).replace(decoder_layers=2).decoder_layers
@@ -149,6 +154,8 @@ class ModelConfig(Record):
     token_dropout: Share = 0.0
     tie_embeddings: bool = False
     bottleneck: BottleneckConfig = BottleneckConfig()
+    latent_discriminator: Annotated[int, Field(ge=0)] = 0
+    decoder_discriminator: Annotated[int, Field(ge=0)] = 0
     prior: PriorConfig = PriorConfig()
     critic: CriticConfig | None = None
     head: HeadConfig | None = None

@@ -37,6 +37,14 @@ PRESETS: dict[str, ModelConfig] = {
     ),
     # The variants, of the sizes of `small`.
     "autoencoder": _SMALL.model_copy(update={"bottleneck": BottleneckConfig(kind="deterministic")}),
+    # Makhzani et al. 2016: a discriminator in the place of the KL.
+    "aae": _SMALL.model_copy(
+        update={"bottleneck": BottleneckConfig(kind="deterministic"), "latent_discriminator": 256}
+    ),
+    # Tolstikhin et al. 2018: the discrepancy between z and the prior in the place of the KL.
+    "wae": _SMALL.model_copy(update={"bottleneck": BottleneckConfig(kind="deterministic")}),
+    # In the spirit of Larsen et al. 2016: what it writes from the prior must look like molecules.
+    "vae-gan": _SMALL.model_copy(update={"decoder_discriminator": 256}),
     # Higgins et al. 2017.
     "beta-vae": _SMALL,
     # Sixteen codes of 512 (van den Oord et al. 2017).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,12 +17,16 @@ from molvae.models.config import ModelConfig
 from molvae.models.critic import Critic
 from molvae.models.decoder import Decoder
 from molvae.models.encoder import Encoder
+from molvae.models.freerun import free_run
 from molvae.models.heads import Prediction, PropertyHead
+from molvae.models.matching import Discriminator, contest, mmd
 from molvae.models.objective import ObjectiveConfig, Role, Term, Terms, kl_term
 from molvae.models.packing import Packing
 from molvae.models.parts import normal, uniform
 from molvae.models.prior import make_prior
 from molvae.models.windows import Windows, forget
+
+_FREE = 4  # one in so many of a batch is written alone for the decoder's discriminator
 
 
 class SequenceVAE(nn.Module):
@@ -71,6 +76,18 @@ class SequenceVAE(nn.Module):
         self.decoder = Decoder(config, vocab_size, self.windows, generator)
         self.head = (
             None if config.head is None else PropertyHead(self.latent_dim, config.head, generator)
+        )
+
+        inputs = {
+            "latent": (self.latent_dim, config.latent_discriminator),
+            "decoder": (config.decoder_hidden, config.decoder_discriminator),
+        }
+        self.rivals = nn.ModuleDict(
+            {
+                name: Discriminator(seen, hidden, generator)
+                for name, (seen, hidden) in inputs.items()
+                if hidden
+            }
         )
 
     @property
@@ -127,7 +144,8 @@ class SequenceVAE(nn.Module):
         ``kl_weight`` replaces the objective's at this step of a schedule. Diagnostics:
         ``nats_per_token`` and ``token_accuracy``. A bottleneck without widths has no kl; one with
         a codebook has the ``commitment`` in its place and the ``perplexity`` of the batch's codes,
-        of which it takes note while training, for :meth:`step_done`.
+        of which it takes note while training, for :meth:`step_done`. With the weight or the parts
+        for them: ``mmd``, ``latent_adversarial`` and ``decoder_adversarial``.
         """
         packing = batch.packing or self._packing(batch.lengths)
         symbols = packing.pack(batch.tokens[:, 1:])
@@ -137,7 +155,7 @@ class SequenceVAE(nn.Module):
         shown = self.bottleneck.shown(z)
         known, whole = self._known(shown, packing.restore(packing.lengths) - 1, generator)
         seen = self._mistaken(packing, packing.pack(batch.tokens), whole, generator)
-        nats, correct = self._token_nats(packing, seen, symbols, known)
+        nats, correct, states = self._token_nats(packing, seen, symbols, known)
         reconstruction = self._weighted(nats, packing, batch, objective).sum() / len(batch)
 
         terms = {"reconstruction": Term(nats.detach().sum() / len(batch), reconstruction, 1.0)}
@@ -152,14 +170,15 @@ class SequenceVAE(nn.Module):
             apart = codebook.commitment(z).mean()
             terms["commitment"] = Term(apart.detach(), apart, objective.commitment_weight)
             diagnostics["perplexity"] = codebook.perplexity(z)
-            if self.training and not self.frozen:
+            if self.training and not self.frozen and torch.is_grad_enabled():
                 codebook.note(z, generator)
+        rival = self._matched(z, states, packing, objective, generator, terms, diagnostics)
         if self.head is not None and batch.labels is not None:
             property_nats = self.head.negative_log_likelihood(z, batch.labels).sum() / len(batch)
             terms["property"] = Term(
                 property_nats.detach(), property_nats, objective.property_weight
             )
-        return Terms(terms, diagnostics)
+        return Terms(terms, diagnostics, rival)
 
     def step_done(self, total: Callable[[Tensor], Tensor], first: bool) -> None:
         """What follows a step of the optimiser: codes move (:meth:`.Codebook.learn`)."""
@@ -196,6 +215,49 @@ class SequenceVAE(nn.Module):
         """Set the property head's label scales from training ``labels (n, p)``."""
         if self.head is not None:
             self.head.fit_scaling(labels)
+
+    def _matched(
+        self,
+        z: Tensor,
+        states: Tensor,
+        packing: Packing,
+        objective: ObjectiveConfig,
+        generator: torch.Generator,
+        terms: dict[str, Term],
+        diagnostics: dict[str, Tensor],
+    ) -> Tensor | None:
+        """Add the terms by which z ``(b, d)`` becomes like the prior, and what the decoder writes
+        from the prior like molecules; what the discriminators lose, if there are any."""
+        costs: dict[str, tuple[Tensor, Tensor]] = {}
+        if objective.mmd_weight or "latent" in self.rivals:
+            prior, noise = (normal(tuple(z.shape), generator, z) for _ in range(2))
+            # What a molecule does not reach into is the prior itself.
+            z = torch.where(z == 0, noise, z)
+            if objective.mmd_weight:
+                apart = mmd(z, prior)
+                terms["mmd"] = Term(apart.detach(), apart, objective.mmd_weight)
+            if "latent" in self.rivals:
+                costs["latent"] = contest(self._rival("latent"), prior, z)
+        if "decoder" in self.rivals:
+            start = normal((max(1, len(z) // _FREE), z.shape[1]), generator, z)
+            shown = self.bottleneck.shown(start)
+            special = (self.pad_id, self.start_id, self.end_id)
+            tokens, lengths = free_run(self.decoder, shown, self.max_length, special, generator)
+            free = self._packing(lengths)
+            alone = self.decoder.states(free, free.pack(tokens), shown)
+            both = (packing, free)
+            costs["decoder"] = contest(self._rival("decoder"), states, alone, both)
+        weights = {
+            "latent": objective.latent_adversarial_weight,
+            "decoder": objective.decoder_adversarial_weight,
+        }
+        for name, (fool, own) in costs.items():
+            terms[f"{name}_adversarial"] = Term(fool.detach(), fool, weights[name])
+            diagnostics[f"{name}_discriminator"] = own.detach()
+        return torch.stack([own for _, own in costs.values()]).sum() if costs else None
+
+    def _rival(self, name: str) -> Discriminator:
+        return cast(Discriminator, self.rivals[name])
 
     def _weighted(
         self, nats: Tensor, packing: Packing, batch: Batch, objective: ObjectiveConfig
@@ -260,8 +322,10 @@ class SequenceVAE(nn.Module):
 
     def _token_nats(
         self, packing: Packing, seen: Tensor, symbols: Tensor, z: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """-log p of each packed symbol (n,), and whether it was the likeliest (n,)."""
-        logits = self.decoder(packing, seen, z)
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """-log p of each packed symbol (n,), whether it was the likeliest (n,), and the decoder's
+        states (n, h)."""
+        states = self.decoder.states(packing, seen, z)
+        logits = self.decoder.logits(states)
         nats = functional.cross_entropy(logits, symbols, reduction="none")
-        return nats, logits.detach().argmax(1) == symbols
+        return nats, logits.detach().argmax(1) == symbols, states

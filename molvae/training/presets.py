@@ -13,6 +13,9 @@ from molvae.training.schedules import ScheduleConfig
 
 _OBJECTIVES = {
     # A decoder that can write alone would leave all of z to the prior at a beta above 1.
+    "aae": ObjectiveConfig(latent_adversarial_weight=5.0),
+    "wae": ObjectiveConfig(mmd_weight=100.0),
+    "vae-gan": ObjectiveConfig(kl_weight=0.1, decoder_adversarial_weight=1.0),
     "beta-vae": ObjectiveConfig(kl_weight=2.0, free_bits=10.0, free_bits_per="molecule"),
 }
 _SCHEDULES = {
