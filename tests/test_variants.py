@@ -18,6 +18,8 @@ from molvae.models.config import BottleneckConfig, ModelConfig
 from molvae.models.matching import Discriminator, contest, mmd
 from molvae.models.presets import PRESETS
 from molvae.models.vae import SequenceVAE
+from molvae.optimize.run import optimize
+from molvae.oracles.objective import Objective
 from molvae.training import loop
 from molvae.training.checkpoint import load_model, save_model
 from molvae.training.config import TrainConfig
@@ -378,3 +380,16 @@ def test_windows_that_a_molecule_does_not_reach_look_like_the_prior_to_a_discrim
     settings = preset_settings("wae").objective
     terms = generator.model.losses(batch, settings, torch.Generator().manual_seed(0))
     assert math.isfinite(terms.log()["mmd"])
+
+
+@pytest.mark.slow
+def test_optimisation_works_on_what_the_codes_stand_for():
+    """Codes are chosen by the decoder alone, so the search has a continuous space."""
+    generator = untrained({"bottleneck": {**VQ, "codes": 64}, "latent_dim": 8})
+    objective = Objective("length", lambda smiles: float(len(smiles)), "maximize")
+    in_space = {"edit": 0.0, "recombination": 0.0}
+    found = optimize(
+        generator, objective, budget=14, batch_size=4, candidates=32, routes=in_space, seed=0
+    )
+    assert len(found.observations) == 14
+    assert all(np.isfinite(o.suggestion.z).all() for o in found.observations)
