@@ -44,6 +44,8 @@ def parser(description: str, work: str) -> argparse.ArgumentParser:
     made.add_argument("corpus", help="prepared by molvae data prepare moses")
     made.add_argument("--minutes", type=float, default=10.0, help="of training for each")
     made.add_argument("--samples", type=int, default=3000)
+    made.add_argument("--molecules", type=int, default=50_000, help="that priors are fitted to")
+    made.add_argument("--steps", type=int, default=2000, help="of priors that learn by steps")
     made.add_argument("--device", default="cpu", help="where models are trained")
     made.add_argument("--only", nargs="*", help="some of them, by name")
     made.add_argument("--work", type=Path, default=Path(work))
@@ -94,7 +96,15 @@ class Study:
         """``start`` with a fitted prior, as the model ``name``, fitted if it is not yet."""
         path = self.options.work / slug(name)
         if not path.exists():
-            fit_prior(start, path, PriorConfig.parse(prior), self.corpus, progress=None)
+            fit_prior(
+                start,
+                path,
+                PriorConfig.parse(prior),
+                self.corpus,
+                molecules=self.options.molecules,
+                steps=self.options.steps,
+                progress=None,
+            )
         return path
 
     def measured(self, name: str, path: Path) -> dict[str, Any]:
