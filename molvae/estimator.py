@@ -186,14 +186,17 @@ class MolVAE(TransformerMixin, BaseEstimator):
         return tags
 
     def _config(self, labels: tuple[str, ...]) -> Any:
-        from molvae.models.presets import preset
         from molvae.training.config import TrainConfig
+        from molvae.training.presets import preset_settings
 
-        model = preset(self.preset).to_dict() if self.start is None else {}
+        named = preset_settings(self.preset).to_dict()
+        model = named["model"] if self.start is None else {}
         if self.latent_dim is not None:
             model["latent_dim"] = self.latent_dim
         values = {
             "model": model,
+            "objective": named["objective"],
+            "schedule": named["schedule"],
             "optimiser": {"batch_size": self.batch_size},
             "data": {"labels": labels},
             "run": {"epochs": self.epochs, "seed": self.random_state, "device": self.device},

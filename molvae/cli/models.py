@@ -157,10 +157,15 @@ def prior(
     model: Model,
     output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the new model.")],
     kind: Annotated[
-        str, typer.Option(help="normal, blank (the decoder alone), or exemplars.")
+        str,
+        typer.Option(
+            help="normal, blank (the decoder alone), exemplars, mixture, vamp, flow, or codes (of "
+            "a VQ-VAE)."
+        ),
     ] = "exemplars",
     corpus: Annotated[
-        Path | None, typer.Option("--corpus", help="Whose training molecules become exemplars.")
+        Path | None,
+        typer.Option("--corpus", help="Whose training molecules become exemplars, or are fitted."),
     ] = None,
     exemplars: Annotated[int, typer.Option(min=1, help="How many to store.")] = 100_000,
     width: Annotated[
@@ -170,12 +175,25 @@ def prior(
         float,
         typer.Option(min=0, max=1, help="The most of each to write anew; the share is drawn."),
     ] = 0.0,
-    seed: Annotated[int, typer.Option(help="Determines which molecules are stored.")] = 0,
+    components: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of a mixture (else 10) or vamp (else 500) prior."),
+    ] = None,
+    hidden: Annotated[
+        int | None, typer.Option(min=1, help="Units of a flow (else 128) or codes (else 256).")
+    ] = None,
+    molecules: Annotated[
+        int, typer.Option(min=1, help="Molecules of the corpus to fit such a prior to.")
+    ] = 50_000,
+    steps: Annotated[
+        int, typer.Option(min=1, help="Steps that a flow or codes prior learns.")
+    ] = 2000,
+    seed: Annotated[int, typer.Option(help="Determines which molecules are taken.")] = 0,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Choose where a model's sampling starts. An exemplar prior stores molecules of the corpus in
-    the model's files, where anyone can read them."""
+    """Choose where a model's sampling starts, or fit that to a corpus. An exemplar prior stores
+    molecules of the corpus in the model's files, where anyone can read them."""
     from molvae.datasets.corpus import Corpus
     from molvae.models.config import PriorConfig
     from molvae.training.prior import fit_prior
@@ -183,9 +201,23 @@ def prior(
     fields: dict[str, Any] = {"kind": kind}
     if kind == "exemplars":
         fields |= {"width": width, "rewrite": rewrite, "exemplars": exemplars, "symbols": exemplars}
+    if kind in ("mixture", "vamp"):
+        fields["components"] = components or {"mixture": 10, "vamp": 500}[kind]
+    if kind in ("flow", "codes"):
+        fields["hidden"] = hidden or {"flow": 128, "codes": 256}[kind]
     config = PriorConfig.parse(fields, where="prior")
     opened = None if corpus is None else Corpus.open(corpus)
-    fit_prior(model, output, config, opened, exemplars=exemplars, seed=seed)
+    fit_prior(
+        model,
+        output,
+        config,
+        opened,
+        exemplars=exemplars,
+        molecules=molecules,
+        steps=steps,
+        seed=seed,
+        progress=show(quiet),
+    )
     say(f"{output}: sampling starts from the {kind} prior", quiet)
 
 

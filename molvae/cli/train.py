@@ -48,7 +48,11 @@ def train(
         typer.Option("--head-only", help="Learn the labels on the frozen latents of --from."),
     ] = False,
     preset: Annotated[
-        str | None, typer.Option(help="Named sizes: small, default, local, conditional, moses.")
+        str | None,
+        typer.Option(
+            help="Named model: small, default, local, conditional, moses; autoencoder, beta-vae, "
+            "vq-vae, ...: see docs/variants.md."
+        ),
     ] = None,
     label: Annotated[
         list[str] | None,

@@ -83,7 +83,8 @@ def climb(
 
     Raises:
         ModelError: the model has no property head.
-        ConfigError: it does not predict ``target``, or a number is out of range.
+        ConfigError: it does not predict ``target``, its posteriors have no widths (an
+            autoencoder's, a VQ-VAE's), or a number is out of range.
 
     >>> from molvae.generator import load
     >>> path = climb(load("druglike", "cpu"), ["CCOC(=O)c1ccccc1"], "logp", "minimize", steps=5)[0]
@@ -97,6 +98,12 @@ def climb(
     if start is None:
         start = generator.sample(n, seed=derive_seed(seed, "starts"))
     found = generator.posterior(start)
+    if not found.wide:
+        raise ConfigError(
+            "this model encodes to points, and a climb needs the widths of posteriors, to stay "
+            "where the decoder is reliable: take a model with a gaussian bottleneck, or use molvae "
+            "optimize"
+        )
     good = [row for row, reason in enumerate(found.reasons) if reason is None]
     ascent = _Ascent(goal, found.mean[good], found.std[good], rate, penalty)
     looks = [ascent.look(0)] if good else []

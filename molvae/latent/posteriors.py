@@ -22,9 +22,16 @@ class Posteriors:
     reasons: Reasons
 
     def kl(self) -> np.ndarray:
-        """KL(q(z|x) || N(0, I)) of each molecule in nats, ``(n,)``."""
+        """KL(q(z|x) || N(0, I)) of each molecule in nats, ``(n,)``; 0 without widths."""
+        if not self.wide:
+            return np.where(np.isnan(self.mean).any(1), np.nan, 0.0)
         mean, std = self.mean.astype(np.float64), self.std.astype(np.float64)
         return np.asarray(0.5 * (mean**2 + std**2 - 1 - 2 * np.log(std)).sum(1))
+
+    @property
+    def wide(self) -> bool:
+        """Whether the posteriors have a width: those of an autoencoder or VQ-VAE are points."""
+        return not bool((self.std == 0).any())
 
     def sample(self, seed: int) -> np.ndarray:
         """One draw from each posterior, ``(n, d)``."""

@@ -151,9 +151,11 @@ def assess(
         bar.advance()
 
         back = _reconstruction(generator, smiles, posteriors, len(chosen) - len(kept), seed)
+        with np.errstate(divide="ignore"):  # a point's logarithm is -inf
+            log_var = 2 * np.log(posteriors.std)
         latent = latent_health(
             torch.from_numpy(posteriors.mean),
-            torch.from_numpy(2 * np.log(posteriors.std)),
+            torch.from_numpy(log_var),
             torch.Generator().manual_seed(derive_seed(seed, "latent")),
         )
         bar.advance()

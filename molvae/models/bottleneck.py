@@ -1,15 +1,21 @@
-"""The Gaussian bottleneck q(z|x) = N(mean, diag(exp(log_var))) of the VAE."""
+"""The bottleneck: q(z|x) = N(mean, diag(exp(log_var))) of the VAE, or a point of no width."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from molvae.models.codebook import Codebook
+from molvae.models.config import ModelConfig
 from molvae.models.packing import Packing
 from molvae.models.parts import floored_log_var, linear
 from molvae.models.windows import WindowReader, Windows
+
+Encode = Callable[[Tensor, Tensor], "Posterior"]
+"""From tokens ``(b, t)`` and lengths ``(b,)`` to q(z|x)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,23 +54,48 @@ class Posterior:
         return torch.distributions.Normal(self.mean, self.std).log_prob(z).sum(-1)
 
 
-class GaussianBottleneck(nn.Module):
+class Point(Posterior):
+    """A posterior of no width: z is its mean ``(b, d)``. The KL of a point to N(0, 1) is infinite
+    whatever the point, so it says nothing and counts as 0.
+
+    >>> q = Point.at(torch.ones(1, 2))
+    >>> q.sample(torch.randn(1, 2)), q.std, q.kl()
+    (tensor([[1., 1.]]), tensor([[0., 0.]]), tensor([[0., 0.]]))
+    """
+
+    @classmethod
+    def at(cls, mean: Tensor) -> Point:
+        """The point ``mean (b, d)``."""
+        return cls(mean, torch.full_like(mean, -torch.inf))
+
+    def kl(self) -> Tensor:
+        """Zeros, ``(b, d)``."""
+        return torch.zeros_like(self.mean)
+
+
+class Bottleneck(nn.Module):
     """The encoder's features to the :class:`Posterior`: of each window's, and of the molecule's.
 
     ``min_std`` keeps every posterior at least that wide: a decoder that must work from a z off by
     that much learns that neighbours in the latent space are similar molecules. What belongs to
-    windows that a molecule does not reach is the prior itself, with no KL.
+    windows that a molecule does not reach is the prior itself, with no KL; without widths it is 0.
     """
 
     def __init__(
-        self, features: int, windows: Windows, min_std: float, generator: torch.Generator
+        self, features: int, windows: Windows, config: ModelConfig, generator: torch.Generator
     ) -> None:
         super().__init__()
-        self.min_std = min_std
+        self.min_std = config.min_std
         self.windows = windows
-        rest = windows.rest
-        self.project = linear(features, 2 * rest, generator) if rest else None
-        self.read = WindowReader(windows, features, generator) if windows.count else None
+        kind, rest = config.bottleneck.kind, windows.rest
+        self.numbers = numbers = 2 if kind == "gaussian" else 1
+        self.project = linear(features, numbers * rest, generator) if rest else None
+        self.read = WindowReader(windows, features, numbers, generator) if windows.count else None
+        self.codebook = Codebook(config.bottleneck, generator) if kind == "vq" else None
+
+    def shown(self, z: Tensor) -> Tensor:
+        """What the decoder is to see of ``z (b, d)``: z itself, or its codes."""
+        return z if self.codebook is None else self.codebook(z)
 
     def forward(self, packing: Packing, features: Tensor, places: Tensor | None) -> Posterior:
         """The posteriors of ``features (b, f)``, with windows also of packed ``places (n, f)``."""
@@ -76,11 +107,14 @@ class GaussianBottleneck(nn.Module):
             begun = self.windows.begun(lengths)
             mask = self.windows.mask(begun, torch.ones_like(lengths, dtype=torch.bool))
         if self.project is not None:
-            pairs.append(self.project(features).chunk(2, dim=-1))
-        mean, raw = (torch.cat(parts, -1) for parts in zip(*pairs, strict=True))
+            pairs.append(self.project(features).chunk(self.numbers, dim=-1))
+        mean, *rest = (torch.cat(parts, -1) for parts in zip(*pairs, strict=True))
         # At least in single precision: the KL is a difference of near numbers.
         precise = torch.promote_types(mean.dtype, torch.float32)
-        mean, log_var = mean.to(precise), floored_log_var(raw.to(precise), self.min_std)
+        mean = mean.to(precise)
+        if not rest:
+            return Point.at(mean if mask is None else mean * mask)
+        log_var = floored_log_var(rest[0].to(precise), self.min_std)
         if mask is None:
             return Posterior(mean, log_var)
         return Posterior(mean * mask, log_var * mask)

@@ -51,20 +51,49 @@ class PriorConfig(Record):
     ``kind`` "normal": N(0, I); "blank": z = 0, for a model trained to ``forget``; "exemplars": near
     one of ``exemplars`` stored molecules with ``symbols`` symbols in all, ``width`` of their
     posterior's standard deviations away, the last part of it to be written anew: a share that is
-    drawn evenly from 0 to ``rewrite``.
+    drawn evenly from 0 to ``rewrite``. Fitted to encoded molecules: "mixture" of ``components``
+    Gaussians; "vamp", of the posteriors of so many molecules; "flow" of ``transforms`` couplings
+    with ``hidden`` units; "codes", a recurrence of ``hidden`` units over those of a VQ-VAE.
     """
 
-    kind: Literal["normal", "blank", "exemplars"] = "normal"
+    kind: Literal["normal", "blank", "exemplars", "mixture", "vamp", "flow", "codes"] = "normal"
     exemplars: Annotated[int, Field(ge=0)] = 0
     symbols: Annotated[int, Field(ge=0)] = 0
     width: Annotated[float, Field(ge=0)] = 1.0
     rewrite: Share = 0.0
+    components: Annotated[int, Field(ge=0)] = 0
+    transforms: Positive = 6
+    hidden: Positive = 128
+
+    @property
+    def fitted(self) -> bool:
+        """Whether it belongs to one latent space: it was fitted to molecules, or stores some."""
+        return self.kind not in ("normal", "blank")
 
     @model_validator(mode="after")
     def _has_exemplars(self) -> Self:
         if self.kind == "exemplars" and not (self.exemplars and self.symbols):
             raise ValueError("an exemplar prior is fitted to a corpus: see molvae models prior")
+        if self.kind in ("mixture", "vamp") and not self.components:
+            raise ValueError(f"a {self.kind} prior has components, and their number is 0")
         return self
+
+
+class BottleneckConfig(Record):
+    """How the encoder's features become z.
+
+    ``kind`` "gaussian": the mean and width of q(z|x), a VAE; "deterministic": a point, an
+    autoencoder; "vq": a point, of which the decoder sees, for every ``code_dim`` dimensions, the
+    nearest of ``codes`` vectors (:mod:`molvae.models.codebook`). These follow what they stand for
+    by moving averages with ``decay``; one that is used less than ``revive`` times its share begins
+    anew.
+    """
+
+    kind: Literal["gaussian", "deterministic", "vq"] = "gaussian"
+    codes: Annotated[int, Field(ge=2)] = 512
+    code_dim: Positive = 8
+    decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    revive: Share = 0.05
 
 
 class CriticConfig(Record):
@@ -142,6 +171,11 @@ class ModelConfig(Record):
     ``token_noise`` of their previous symbols replaced by others: so that, a step away, one symbol
     changes and the rest stays.
 
+    ``latent_discriminator`` and ``decoder_discriminator`` are the hidden units of networks that
+    are trained against the model (:mod:`molvae.models.matching`): one tells its z from draws of
+    N(0, I), the other the decoder's states as it writes alone from those as it reads molecules; 0
+    for none.
+
     ``tie_embeddings``: the decoder's output weights are its embedding (Press & Wolf 2017).
     ``conditions`` are properties that the decoder is told beside z; None: it knows z alone.
 
@@ -166,6 +200,9 @@ class ModelConfig(Record):
     decoder_layers: Layers = 1
     token_dropout: Share = 0.0
     tie_embeddings: bool = False
+    bottleneck: BottleneckConfig = BottleneckConfig()
+    latent_discriminator: Annotated[int, Field(ge=0)] = 0
+    decoder_discriminator: Annotated[int, Field(ge=0)] = 0
     prior: PriorConfig = PriorConfig()
     critic: CriticConfig | None = None
     head: HeadConfig | None = None
@@ -175,4 +212,18 @@ class ModelConfig(Record):
     def _has_latents(self) -> Self:
         if self.latent_dim == 0 and self.window == 0:
             raise ValueError("latent_dim is 0 and there are no windows; raise latent_dim or window")
+        return self
+
+    @model_validator(mode="after")
+    def _bottleneck_fits(self) -> Self:
+        kind, width = self.bottleneck.kind, self.bottleneck.code_dim
+        if kind != "gaussian" and self.min_std:
+            raise ValueError(f"min_std is a width, and a {kind} bottleneck has none; leave it out")
+        window = self.window_dim if self.window else 0
+        if kind == "vq" and (self.latent_dim % width or window % width):
+            raise ValueError(
+                f"bottleneck.code_dim is {width}, and latent_dim {self.latent_dim}"
+                + (f" or window_dim {window}" if window else "")
+                + " is no multiple of it"
+            )
         return self

@@ -52,6 +52,10 @@ class Decoder(nn.Module):
         Blank out symbols of the input by replacing them with the padding symbol, which nothing else
         uses as an input.
         """
+        return self.logits(self.states(packing, tokens, z))
+
+    def states(self, packing: Packing, tokens: Tensor, z: Tensor) -> Tensor:
+        """The last layer's states ``(n, h)`` after each of the packed ``tokens (n,)``."""
         z = packing.sort(z)
         first, *others = self.grus
         initials = self.initial_states(z)
@@ -65,7 +69,7 @@ class Decoder(nn.Module):
         )
         for layer, initial in zip(others, initials[1:], strict=True):
             states, _ = layer.from_inputs(packing, states, initial)
-        return self.logits(states)
+        return states
 
     def logits(self, states: Tensor) -> Tensor:
         """Logits ``(n, v)`` of the last layer's ``states (n, h)``."""

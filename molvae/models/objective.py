@@ -6,7 +6,8 @@ For a molecule x with labels y, minimise (in nats per molecule)::
 
 which for weights of 1 is the negative evidence lower bound of the joint likelihood (Kingma &
 Welling 2014); ``kl_weight`` is the beta of Higgins et al. 2017, raised along a schedule while
-training (Bowman et al. 2016).
+training (Bowman et al. 2016). Other bottlenecks, and other ways to match the prior, have other
+terms in place of the KL or beside it: see :meth:`~molvae.models.vae.SequenceVAE.losses`.
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ class ObjectiveConfig(Record):
     apart, and what a small step in z changes first is an atom at an end. For as long as the encoder
     learns; see :meth:`~molvae.models.vae.SequenceVAE.freeze_space`.
 
+    ``commitment_weight`` is that of the squared distance to the codes of a VQ-VAE, ``mmd_weight``
+    that of the discrepancy between a batch's z and draws of N(0, I), the adversarial weights those
+    of what it costs not to be taken for real by the model's discriminators.
+
     >>> ObjectiveConfig(kl_weight=0.1, free_bits=0.05).free_bits_per
     'dimension'
     """
@@ -56,6 +61,10 @@ class ObjectiveConfig(Record):
     property_weight: NonNegative = 1.0
     structure_weight: NonNegative = 1.0
     terminal_weight: NonNegative = 1.0
+    commitment_weight: NonNegative = 0.25
+    mmd_weight: NonNegative = 0.0
+    latent_adversarial_weight: NonNegative = 1.0
+    decoder_adversarial_weight: NonNegative = 1.0
     free_bits: NonNegative = 0.0
     free_bits_per: Literal["dimension", "molecule"] = "dimension"
 
@@ -78,17 +87,24 @@ class Term:
 class Terms:
     """The terms of one batch by name (reconstruction, kl, property), and diagnostics beside them.
 
-    ``total`` is the sum of ``weight * value``: what to call ``backward()`` on.
+    ``total`` is the sum of ``weight * value``; ``rival`` what the discriminators lose, if there are
+    any. Call ``backward()`` on ``learnt``, both together: nothing has a gradient of both.
     """
 
     terms: Mapping[str, Term]
     diagnostics: Mapping[str, Tensor] = field(default_factory=dict)
+    rival: Tensor | None = None
 
     @property
     def total(self) -> Tensor:
         """The objective, a scalar in nats per molecule."""
         parts = [term.weight * term.value for term in self.terms.values()]
         return torch.stack(parts).sum()
+
+    @property
+    def learnt(self) -> Tensor:
+        """The objective and, in the same pass, that of the discriminators."""
+        return self.total if self.rival is None else self.total + self.rival
 
     def log(self) -> dict[str, float]:
         """Everything as plain numbers: ``total``, each term, ``<term>_weight``, diagnostics."""

@@ -1,27 +1,27 @@
 """Priors p(z): where sampling starts.
 
 The objective measures the KL to a standard normal, but what the encoder uses of the latent space is
-not all of it. Sampling may start from what it does use (an *exemplar* prior), or from nothing at
-all, where the decoder has learnt to write alone.
+not all of it. Sampling may start from what it does use (an *exemplar* prior, or one that was fitted
+to it), or from nothing at all, where the decoder has learnt to write alone.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from molvae.models.batch import Batch
-from molvae.models.bottleneck import Posterior
-from molvae.models.config import PriorConfig
+from molvae.models.bottleneck import Encode
+from molvae.models.codeprior import CodePrior
+from molvae.models.config import ModelConfig, PriorConfig
+from molvae.models.flow import Flow
+from molvae.models.mixture import Mixture, VampPrior
 from molvae.models.parts import normal, uniform
 from molvae.models.windows import Windows
 
 _CHUNK = 2048  # molecules that are encoded together
-
-Encode = Callable[[Tensor, Tensor], Posterior]
 
 
 class StandardNormal(nn.Module):
@@ -109,11 +109,24 @@ class Exemplars(nn.Module):
         return (z * self.windows.mask(kept, anew == 0)).to(generator.device)
 
 
-Prior = StandardNormal | Blank | Exemplars
+Prior = StandardNormal | Blank | Exemplars | Mixture | VampPrior | Flow | CodePrior
 
 
-def make_prior(config: PriorConfig, windows: Windows, vocab_size: int) -> Prior:
-    """The prior that the settings name, for a model with so many symbols."""
-    if config.kind == "exemplars":
-        return Exemplars(windows, config, vocab_size)
-    return Blank(windows.dim) if config.kind == "blank" else StandardNormal(windows.dim)
+def make_prior(model: ModelConfig, windows: Windows, vocab_size: int) -> Prior:
+    """The prior that the settings of a model with so many symbols name, before it is fitted."""
+    config, dim = model.prior, windows.dim
+    match config.kind:
+        case "exemplars":
+            return Exemplars(windows, config, vocab_size)
+        case "blank":
+            return Blank(dim)
+        case "mixture":
+            return Mixture(dim, config.components)
+        case "vamp":
+            return VampPrior(dim, config.components)
+        case "flow":
+            return Flow(dim, config)
+        case "codes":
+            return CodePrior(dim, config, model.bottleneck)
+        case _:
+            return StandardNormal(dim)

@@ -111,7 +111,7 @@ def generate(
             f"z has shape {tuple(z.shape)}, but this model's latent vectors need "
             f"(n, {model.latent_dim})"
         )
-    z = z.to(model.device, model.decoder.embedding.weight.dtype)
+    z = model.bottleneck.shown(z.to(model.device, model.decoder.embedding.weight.dtype))
     if conditions is not None:
         conditions = _checked(model, conditions, len(z)).to(z)
     steps = options.max_length or model.max_length

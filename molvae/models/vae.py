@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -11,18 +13,22 @@ from torch.nn import functional
 
 from molvae.base.errors import InputError
 from molvae.models.batch import Batch
-from molvae.models.bottleneck import GaussianBottleneck, Posterior
+from molvae.models.bottleneck import Bottleneck, Point, Posterior
 from molvae.models.conditions import Conditioner, drop
 from molvae.models.config import ModelConfig
 from molvae.models.critic import Critic
 from molvae.models.decoder import Decoder
 from molvae.models.encoder import Encoder
+from molvae.models.freerun import free_run
 from molvae.models.heads import Prediction, PropertyHead
+from molvae.models.matching import Discriminator, contest, mmd
 from molvae.models.objective import ObjectiveConfig, Role, Term, Terms, kl_term
 from molvae.models.packing import Packing
 from molvae.models.parts import normal, uniform
 from molvae.models.prior import make_prior
 from molvae.models.windows import Windows, forget
+
+_FREE = 4  # one in so many of a batch is written alone for the decoder's discriminator
 
 
 class SequenceVAE(nn.Module):
@@ -68,10 +74,8 @@ class SequenceVAE(nn.Module):
         self.windows = Windows.of(max_length, config.window, config.window_dim, config.latent_dim)
         told = config.conditions.dim if config.conditions else 0
         read = told if config.conditions and config.conditions.encoder else 0
-        self.bottleneck = GaussianBottleneck(
-            self.encoder.features + read, self.windows, config.min_std, generator
-        )
-        self.prior = make_prior(config.prior, self.windows, vocab_size)
+        self.bottleneck = Bottleneck(self.encoder.features + read, self.windows, config, generator)
+        self.prior = make_prior(config, self.windows, vocab_size)
         self.critic = None if config.critic is None else Critic(config.critic, generator)
         # What is told stands behind z, so to the decoder it is more of z's global part.
         windows = replace(self.windows, rest=self.windows.rest + told)
@@ -81,6 +85,18 @@ class SequenceVAE(nn.Module):
         )
         self.conditions = (
             None if config.conditions is None else Conditioner(config.conditions, generator)
+        )
+
+        inputs = {
+            "latent": (self.latent_dim, config.latent_discriminator),
+            "decoder": (config.decoder_hidden, config.decoder_discriminator),
+        }
+        self.rivals = nn.ModuleDict(
+            {
+                name: Discriminator(seen, hidden, generator)
+                for name, (seen, hidden) in inputs.items()
+                if hidden
+            }
         )
 
     @property
@@ -113,12 +129,12 @@ class SequenceVAE(nn.Module):
         Zeros beyond each row's end; ``t`` is the longest row's length.
         """
         packing = self._packing(lengths)
-        told = self.told(z, conditions)
+        told = self.told(self.bottleneck.shown(z), conditions)
         return packing.unpack(self.decoder(packing, packing.pack(tokens), told))
 
     def told(self, z: Tensor, conditions: Tensor | None = None) -> Tensor:
-        """All that the decoder is told: ``z (b, d)``, and in a conditional model what is known of
-        ``conditions (b, k)`` behind it; NaN and None: unknown."""
+        """All that the decoder is told: ``z (b, d)`` as it is shown to it, and in a conditional
+        model what is known of ``conditions (b, k)`` behind it; NaN and None: unknown."""
         known = self._condition(conditions, len(z))
         return z if known is None else torch.cat([z, known.to(z.dtype)], 1)
 
@@ -129,7 +145,8 @@ class SequenceVAE(nn.Module):
         log p(x|z, y) for ``conditions (b, k)``."""
         packing = self._packing(lengths)
         seen, symbols = packing.pack(tokens), packing.pack(tokens[:, 1:])
-        nats = self._token_nats(packing, seen, symbols, self.told(z, conditions))[0]
+        told = self.told(self.bottleneck.shown(z), conditions)
+        nats = self._token_nats(packing, seen, symbols, told)[0]
         return -packing.sum_rows(nats)
 
     def elbo(
@@ -162,7 +179,10 @@ class SequenceVAE(nn.Module):
 
         All randomness (of z, what is forgotten, hidden, mistaken) is drawn from ``generator``.
         ``kl_weight`` replaces the objective's at this step of a schedule. Diagnostics:
-        ``nats_per_token`` and ``token_accuracy``.
+        ``nats_per_token`` and ``token_accuracy``. A bottleneck without widths has no kl; one with
+        a codebook has the ``commitment`` in its place and the ``perplexity`` of the batch's codes,
+        of which it takes note while training, for :meth:`step_done`. With the weight or the parts
+        for them: ``mmd``, ``latent_adversarial`` and ``decoder_adversarial``.
         """
         packing = batch.packing or self._packing(batch.lengths)
         symbols = packing.pack(batch.tokens[:, 1:])
@@ -172,25 +192,39 @@ class SequenceVAE(nn.Module):
         posterior = self._posterior(packing, symbols, conditions)
         z = posterior.sample(normal(tuple(posterior.mean.shape), generator, posterior.mean))
 
-        known, whole = self._known(z, packing.restore(packing.lengths) - 1, generator)
+        shown = self.bottleneck.shown(z)
+        known, whole = self._known(shown, packing.restore(packing.lengths) - 1, generator)
         seen = self._mistaken(packing, packing.pack(batch.tokens), whole, generator)
-        nats, correct = self._token_nats(packing, seen, symbols, self.told(known, conditions))
+        told = self.told(known, conditions)
+        nats, correct, states = self._token_nats(packing, seen, symbols, told)
         reconstruction = self._weighted(nats, packing, batch, objective).sum() / len(batch)
 
-        weight = objective.kl_weight if kl_weight is None else kl_weight
-        terms = {
-            "reconstruction": Term(nats.detach().sum() / len(batch), reconstruction, 1.0),
-            "kl": kl_term(posterior.kl(), objective, weight),
+        terms = {"reconstruction": Term(nats.detach().sum() / len(batch), reconstruction, 1.0)}
+        diagnostics = {
+            "nats_per_token": nats.detach().mean(),
+            "token_accuracy": correct.float().mean(),
         }
+        if not isinstance(posterior, Point):
+            weight = objective.kl_weight if kl_weight is None else kl_weight
+            terms["kl"] = kl_term(posterior.kl(), objective, weight)
+        if (codebook := self.bottleneck.codebook) is not None:
+            apart = codebook.commitment(z).mean()
+            terms["commitment"] = Term(apart.detach(), apart, objective.commitment_weight)
+            diagnostics["perplexity"] = codebook.perplexity(z)
+            if self.training and not self.frozen and torch.is_grad_enabled():
+                codebook.note(z, generator)
+        rival = self._matched(z, states, packing, objective, generator, terms, diagnostics)
         if self.head is not None and batch.labels is not None:
             property_nats = self.head.negative_log_likelihood(z, batch.labels).sum() / len(batch)
             terms["property"] = Term(
                 property_nats.detach(), property_nats, objective.property_weight
             )
-        return Terms(
-            terms,
-            {"nats_per_token": nats.detach().mean(), "token_accuracy": correct.float().mean()},
-        )
+        return Terms(terms, diagnostics, rival)
+
+    def step_done(self, total: Callable[[Tensor], Tensor], first: bool) -> None:
+        """What follows a step of the optimiser: codes move (:meth:`.Codebook.learn`)."""
+        if self.bottleneck.codebook is not None and not self.frozen:
+            self.bottleneck.codebook.learn(total, first)
 
     def freeze_space(self) -> None:
         """From here on the encoder stays as it is, and with it what every z means: only the decoder
@@ -226,6 +260,49 @@ class SequenceVAE(nn.Module):
         """Set the property head's label scales from training ``labels (n, p)``."""
         if self.head is not None:
             self.head.fit_scaling(labels)
+
+    def _matched(
+        self,
+        z: Tensor,
+        states: Tensor,
+        packing: Packing,
+        objective: ObjectiveConfig,
+        generator: torch.Generator,
+        terms: dict[str, Term],
+        diagnostics: dict[str, Tensor],
+    ) -> Tensor | None:
+        """Add the terms by which z ``(b, d)`` becomes like the prior, and what the decoder writes
+        from the prior like molecules; what the discriminators lose, if there are any."""
+        costs: dict[str, tuple[Tensor, Tensor]] = {}
+        if objective.mmd_weight or "latent" in self.rivals:
+            prior, noise = (normal(tuple(z.shape), generator, z) for _ in range(2))
+            # What a molecule does not reach into is the prior itself.
+            z = torch.where(z == 0, noise, z)
+            if objective.mmd_weight:
+                apart = mmd(z, prior)
+                terms["mmd"] = Term(apart.detach(), apart, objective.mmd_weight)
+            if "latent" in self.rivals:
+                costs["latent"] = contest(self._rival("latent"), prior, z)
+        if "decoder" in self.rivals:
+            start = normal((max(1, len(z) // _FREE), z.shape[1]), generator, z)
+            shown = self.told(self.bottleneck.shown(start))
+            special = (self.pad_id, self.start_id, self.end_id)
+            tokens, lengths = free_run(self.decoder, shown, self.max_length, special, generator)
+            free = self._packing(lengths)
+            alone = self.decoder.states(free, free.pack(tokens), shown)
+            both = (packing, free)
+            costs["decoder"] = contest(self._rival("decoder"), states, alone, both)
+        weights = {
+            "latent": objective.latent_adversarial_weight,
+            "decoder": objective.decoder_adversarial_weight,
+        }
+        for name, (fool, own) in costs.items():
+            terms[f"{name}_adversarial"] = Term(fool.detach(), fool, weights[name])
+            diagnostics[f"{name}_discriminator"] = own.detach()
+        return torch.stack([own for _, own in costs.values()]).sum() if costs else None
+
+    def _rival(self, name: str) -> Discriminator:
+        return cast(Discriminator, self.rivals[name])
 
     def _weighted(
         self, nats: Tensor, packing: Packing, batch: Batch, objective: ObjectiveConfig
@@ -307,8 +384,10 @@ class SequenceVAE(nn.Module):
 
     def _token_nats(
         self, packing: Packing, seen: Tensor, symbols: Tensor, z: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """-log p of each packed symbol (n,), and whether it was the likeliest (n,)."""
-        logits = self.decoder(packing, seen, z)
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """-log p of each packed symbol (n,), whether it was the likeliest (n,), and the decoder's
+        states (n, h)."""
+        states = self.decoder.states(packing, seen, z)
+        logits = self.decoder.logits(states)
         nats = functional.cross_entropy(logits, symbols, reduction="none")
-        return nats, logits.detach().argmax(1) == symbols
+        return nats, logits.detach().argmax(1) == symbols, states

@@ -114,23 +114,24 @@ class Windows:
 
 
 class WindowReader(nn.Module):
-    """The encoder's states in each window to what the bottleneck makes of it, two numbers per
-    latent dimension."""
+    """The encoder's states in each window to what the bottleneck makes of it, so many ``numbers``
+    per latent dimension."""
 
-    def __init__(self, windows: Windows, features: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, windows: Windows, features: int, numbers: int, generator: torch.Generator
+    ) -> None:
         super().__init__()
-        self.windows = windows
-        self.project = linear(windows.size * features, 2 * windows.width, generator)
+        self.windows, self.numbers = windows, numbers
+        self.project = linear(windows.size * features, numbers * windows.width, generator)
 
-    def forward(self, packing: Packing, states: Tensor) -> tuple[Tensor, Tensor]:
-        """Two halves ``(b, count * width)`` for packed ``states (n, features)``."""
+    def forward(self, packing: Packing, states: Tensor) -> tuple[Tensor, ...]:
+        """The numbers, each ``(b, count * width)``, for packed ``states (n, features)``."""
         windows = self.windows
         padded = packing.unpack(states)
         missing = windows.count * windows.size - padded.shape[1]
         padded = nn.functional.pad(padded, (0, 0, 0, missing))
-        both = self.project(padded.view(len(padded), windows.count, -1))
-        first, second = both.chunk(2, dim=-1)
-        return first.flatten(1), second.flatten(1)
+        all_numbers = self.project(padded.view(len(padded), windows.count, -1))
+        return tuple(part.flatten(1) for part in all_numbers.chunk(self.numbers, dim=-1))
 
 
 def forget(

@@ -1,7 +1,9 @@
 r"""Is the latent space in use? Diagnostics from posterior tensors alone.
 
 All functions take the Gaussian posteriors of ``n`` molecules as ``mean (n, d)`` and
-``log_var (n, d)`` and answer in nats. They describe how the term that the ELBO charges for splits
+``log_var (n, d)`` and answer in nats; of posteriors that are points (``log_var`` is -inf: an
+autoencoder's, a VQ-VAE's) no KL and no information is finite, and :func:`latent_health` says NaN.
+They describe how the term that the ELBO charges for splits
 (Hoffman & Johnson 2016, "ELBO surgery"):
 
 .. math:: \mathbb{E}_x\, KL(q(z|x) \,\|\, p(z)) = I_q(x; z) + KL(q(z) \,\|\, p(z))
@@ -18,6 +20,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
+NAN = math.nan
 ACTIVE_VARIANCE = 0.01
 """Variance of the posterior means above which a dimension counts as active (Burda et al. 2016)."""
 
@@ -122,8 +125,9 @@ def latent_health(mean: Tensor, log_var: Tensor, generator: torch.Generator) -> 
     >>> report.kl, report.active_units, round(abs(report.mutual_information), 6)
     (0.0, 0, 0.0)
     """
-    per_dimension = kl_per_dimension(mean, log_var)
-    information, gap = decompose(mean, log_var, generator)
+    wide = bool((log_var > -math.inf).all())
+    per_dimension = kl_per_dimension(mean, log_var) if wide else mean.new_full(mean.shape[1:], NAN)
+    information, gap = decompose(mean, log_var, generator) if wide else (NAN, NAN)
     spread = mean.double().var(0, correction=0).mean().sqrt()
     return LatentHealth(
         molecules=mean.shape[0],

@@ -9,11 +9,11 @@ from pydantic import ConfigDict, Field
 from molvae.base.errors import ConfigError
 from molvae.base.files import read_json
 from molvae.datasets.corpus import Corpus
-from molvae.models.presets import preset as model_preset
 from molvae.training.checkpoint import PROVENANCE
 from molvae.training.config import TrainConfig
 from molvae.training.head import fit_head
 from molvae.training.loop import train
+from molvae.training.presets import changed, preset_settings
 from molvae.training.run import is_unfinished
 
 
@@ -21,7 +21,8 @@ class TrainJob(TrainConfig):
     """A :class:`TrainConfig` with its corpus, its output, and where it starts.
 
     ``from`` is a model to fine-tune, by its directory or its shipped name; ``head_only`` learns
-    nothing but its property head. ``preset`` names the sizes that the model section then changes.
+    nothing but its property head. ``preset`` names a model, with its objective and schedule, which
+    the sections of these names then change.
     A run that is resumed needs no more than ``output`` and ``resume``.
     """
 
@@ -38,9 +39,9 @@ class TrainJob(TrainConfig):
         """The settings of the training alone, with those given explicitly still known as such."""
         given = {name: getattr(self, name) for name in TrainConfig.model_fields}
         if self.preset is not None:
-            sizes = model_preset(self.preset).model_dump(exclude_unset=True)
-            sizes |= {name: getattr(self.model, name) for name in self.model.model_fields_set}
-            given["model"] = type(self.model)(**sizes)
+            named = preset_settings(self.preset)
+            for section in ("model", "objective", "schedule"):
+                given[section] = changed(getattr(named, section), given[section])
         return TrainConfig(**given)
 
 

@@ -76,7 +76,7 @@ def prepare(
         vocabulary = match_vocabulary(corpus, tokenizer, config.data.new_symbols)
     sizes = _sizes_of_start(config.model, start.model.config) if start else config.model
     same_space = frozen and vocabulary.tokenizer == tokenizer
-    if sizes.prior.kind == "exemplars" and not same_space:
+    if sizes.prior.fitted and not same_space:
         # What it was fitted to is no longer what the model writes like.
         sizes = sizes.replace(prior={"kind": "blank" if sizes.forget else "normal"})
     if start is None and sizes.critic is not None:
@@ -194,9 +194,9 @@ def adopt(start: Loaded, model: SequenceVAE, tokenizer: Tokenizer, *, keep_head:
 
 def _sizes_of_start(wanted: ModelConfig, start: ModelConfig) -> ModelConfig:
     changes = {name: getattr(wanted, name) for name in wanted.model_fields_set}
-    if wanted.prior.kind == "exemplars" and wanted.prior != start.prior:
+    if wanted.prior.fitted and wanted.prior != start.prior:
         raise ConfigError(
-            "model.prior is exemplars, which training cannot make: molvae models prior"
+            f"model.prior is {wanted.prior.kind}, which training cannot make: molvae models prior"
         )
     if wanted.critic is not None and wanted.critic != start.critic:
         raise ConfigError("model.critic is not made by training: molvae models critic")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ from molvae.datasets.corpus import Corpus
 from molvae.models.config import CriticConfig, PriorConfig
 from molvae.models.critic import Critic
 from molvae.training.checkpoint import Loaded, build_model, history_of, load_model, save_model
+from molvae.training.latent_priors import fit_latent_prior
 from molvae.training.run import now
 from molvae.training.vocabulary import match_vocabulary
 from molvae.training.weights import get_weights, set_weights
 
 EXEMPLARS = 100_000
 """Molecules that an exemplar prior stores, unless the settings give a number."""
+MOLECULES, STEPS = 50_000, 2000
+"""Molecules that other priors are fitted to, and steps of those that learn by gradients."""
 
 
 def with_prior(
@@ -29,27 +33,50 @@ def with_prior(
     corpus: Corpus | None = None,
     *,
     exemplars: int = EXEMPLARS,
+    molecules: int = MOLECULES,
+    steps: int = STEPS,
     seed: int = 0,
+    progress: bool | None = False,
 ) -> Loaded:
     """The model ``start`` with the prior ``config`` in place of its own; nothing else changes.
 
     For "exemplars" so many training molecules of ``corpus`` are drawn and stored with the model
     (all of them where there are fewer); what it then holds of the data is for anyone to read.
-    Raises :class:`ConfigError` without a corpus, :class:`InputError` for one without training
-    molecules that the model can write.
+    "mixture", "vamp", "flow" and "codes" are fitted to the latents of so many training
+    ``molecules``: see :func:`~molvae.training.latent_priors.fit_latent_prior`.
+
+    Raises :class:`ConfigError` without a corpus or where the prior does not suit the model,
+    :class:`InputError` for a corpus without training molecules that the model can write.
     """
     loaded = load_model(start) if isinstance(start, str | os.PathLike) else start
     stored: dict[str, torch.Tensor] = {}
+    if config.fitted and corpus is None:
+        raise ConfigError(f"a {config.kind} prior needs the corpus that it is fitted to")
+    told: dict[str, Any] = {}
     if config.kind == "exemplars":
-        if corpus is None:
-            raise ConfigError("an exemplar prior needs the corpus whose molecules it stores")
+        assert corpus is not None
         tokens, lengths = _draw(corpus, loaded, exemplars, seed)
         config = config.model_copy(update={"exemplars": len(lengths), "symbols": len(tokens)})
         stored = {
             "prior.tokens": torch.from_numpy(tokens),
             "prior.lengths": torch.from_numpy(lengths),
         }
-    return _changed(loaded, {"prior": config}, "prior.", stored)
+    elif config.fitted:
+        assert corpus is not None
+        prior, nats = fit_latent_prior(
+            loaded,
+            config,
+            corpus,
+            molecules=molecules,
+            steps=steps,
+            seed=seed,
+            progress=progress,
+        )
+        stored = {f"prior.{name}": value for name, value in get_weights(prior).items()}
+        told = {"molecules": molecules, "held_out_nats": nats}
+    made = _changed(loaded, {"prior": config}, "prior.", stored)
+    fitted = {"prior": config.to_dict(), **told}
+    return replace(made, provenance={**made.provenance, "prior_fitted": fitted})
 
 
 def with_critic(
@@ -82,11 +109,23 @@ def fit_prior(
     corpus: Corpus | None = None,
     *,
     exemplars: int = EXEMPLARS,
+    molecules: int = MOLECULES,
+    steps: int = STEPS,
     seed: int = 0,
+    progress: bool | None = False,
 ) -> Path:
     """Write the model ``start`` with another prior to ``out``; see :func:`with_prior`."""
-    made = with_prior(start, config, corpus, exemplars=exemplars, seed=seed)
-    fitted = {"prior": made.model.config.prior.to_dict(), "time": now()}
+    made = with_prior(
+        start,
+        config,
+        corpus,
+        exemplars=exemplars,
+        molecules=molecules,
+        steps=steps,
+        seed=seed,
+        progress=progress,
+    )
+    fitted = {**made.provenance["prior_fitted"], "time": now()}
     if corpus is not None:
         fitted["corpus"] = corpus.sha256
     provenance = {**made.provenance, "prior_fitted": fitted}

@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from torch.nn import Parameter
 
 from molvae.base.errors import ConfigError, InterruptedRun, TrainingError
 from molvae.base.seeds import derive_seed
@@ -110,21 +111,29 @@ class Trainer:
             with self.fabric.autocast():
                 terms = self.model.losses(batch, config.objective, generator, weight)
             share = len(batch) / len(rows)
-            (terms.total * share).backward()
+            (terms.learnt * share).backward()
             values += torch.stack(list(named_values(terms).values())).float() * share
         sum_gradients(self.model, self.fabric)
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.optimiser.clip_norm)
+        own, rivals = sides(self.model)
+        norm = torch.nn.utils.clip_grad_norm_(own.values(), config.optimiser.clip_norm)
+        if rivals:
+            torch.nn.utils.clip_grad_norm_(rivals.values(), config.optimiser.clip_norm)
         state.table[state.step % len(state.table)] = torch.cat([values, norm.view(1)])
         if device.type == "cpu" and not bool(norm.isfinite()):
             self._require_finite(taken=False)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         state.optimizer.step()
+        self.model.step_done(self._total, self.fabric.is_global_zero)
         state.average.update(state.step)
         state.step += 1
         state.interval_molecules += len(rows)
         state.interval_tokens += int(self.molecules.lengths_of(rows).sum()) + len(rows)
         self._now = {"learning_rate": rate, "kl_weight": weight}
+
+    def _total(self, values: torch.Tensor) -> torch.Tensor:
+        """The sum over all processes of each of their ``values``."""
+        return self.fabric.all_reduce(values, reduce_op="sum")
 
     def _own_parts(self) -> range:
         return range(self.fabric.global_rank, self.parts, self.fabric.world_size)
@@ -300,13 +309,30 @@ class Trainer:
         return tuple(named_values(self.model.losses(batch, self.config.objective, generator)))
 
 
+def sides(model: torch.nn.Module) -> tuple[dict[str, Parameter], dict[str, Parameter]]:
+    """The parameters of a model by name, and those of the discriminators that play against it."""
+    own: dict[str, Parameter] = {}
+    rivals: dict[str, Parameter] = {}
+    for name, parameter in model.named_parameters():
+        (rivals if name.startswith("rivals.") else own)[name] = parameter
+    return own, rivals
+
+
 def make_optimizer(model: torch.nn.Module, config: OptimiserConfig) -> torch.optim.AdamW:
-    """AdamW, fused where the device has it; weight decay for matrices alone."""
-    parameters = list(model.parameters())
-    groups = [
+    """AdamW, fused where the device has it; weight decay for matrices alone.
+
+    Discriminators remember less of their gradients' direction (as Radford, Metz & Chintala 2016):
+    what they learn from moves.
+    """
+    own, rivals = sides(model)
+    parameters = list(own.values())
+    groups: list[dict[str, Any]] = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    if rivals:
+        moving = (min(0.5, config.betas[0]), config.betas[1])
+        groups.append({"params": list(rivals.values()), "weight_decay": 0.0, "betas": moving})
     fused = parameters[0].device.type in ("cpu", "cuda")
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=fused)
 
@@ -315,6 +341,7 @@ def _note(row: dict[str, float]) -> str:
     texts = {
         "train_reconstruction": "rec {:.2f}",
         "train_kl": "KL {:.2f}",
+        "train_perplexity": "codes {:.0f}",
         "kl_weight": "x {:.3g}",
         "train_property": "prop {:.3f}",
         "validation_total": "val {:.2f}",
