@@ -58,6 +58,8 @@ napoleon_use_ivar = True
 ADDED = ("model_config", "set_predict_request", "set_inverse_transform_request")
 autodoc_default_options = {"members": True, "exclude-members": ",".join(ADDED)}
 python_use_unqualified_type_names = True
+# Fields of several classes have one name, such as z; none of them is what a docstring's z means.
+suppress_warnings = ["ref.python"]
 toc_object_entries_show_parents = "hide"
 
 html_theme = "pydata_sphinx_theme"
