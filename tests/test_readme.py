@@ -6,14 +6,15 @@ import importlib.util
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from blocks import ROOT, RUNS, blocks, smaller
+from typer.testing import CliRunner
 
 from molvae.base.errors import MolvaeError
+from molvae.cli.app import app
 
 README = [block for block in blocks(ROOT / "README.md") if block.mark == RUNS]
 
@@ -28,27 +29,24 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def run(command: str, place: Path) -> None:
+def run(command: str) -> None:
+    """A line of the page, in this process; what a stage of a pipe writes the next one reads."""
     text: str | None = None
     for stage in command.split(" | "):
-        done = subprocess.run(
-            [sys.executable, "-m", "molvae", *smaller(stage)],
-            cwd=place,
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, f"{stage}\n{done.stdout}\n{done.stderr}"
-        text = done.stdout
+        answer = CliRunner().invoke(app, smaller(stage), input=text)
+        assert answer.exit_code == 0, f"{stage}\n{answer.output}\n{answer.exception!r}"
+        text = answer.stdout
 
 
 @pytest.mark.slow
-def test_every_command_of_the_readme_runs_in_order(place: Path) -> None:
+def test_every_command_of_the_readme_runs_in_order(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
     commands = [c for block in README if block.language == "bash" for c in block.commands()]
     assert len(commands) >= 10
     for command in commands:
-        run(command, place)
+        run(command)
     for name in ("health.png", "new.csv", "best.csv", "best.sdf", "best.html", "back.csv"):
         assert (place / name).stat().st_size > 0, name
 
