@@ -272,6 +272,27 @@ def test_a_decoder_that_rests_writes_as_before_while_the_space_is_learnt(
     assert not np.array_equal(*spaces)
 
 
+def test_nothing_is_forgotten_while_the_decoder_rests_and_the_model_remembers_how_it_was(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    first = train(corpus, tmp_path / "first", settings(seed=1), progress=False)
+    config = settings(seed=2).replace(schedule={"kl": "constant", "decoder": 0.0})
+    found = []
+    for name, share in (("some", 0.5), ("none", 0.0)):
+        sizes = config.model.model_copy(update={"forget": share})
+        out = train(
+            corpus,
+            tmp_path / name,
+            config.model_copy(update={"model": sizes}),
+            start=first,
+            progress=False,
+        )
+        found.append(load_model(out).model)
+    spaces = [model.encoder.state_dict() for model in found]
+    assert all(torch.equal(weight, spaces[1][name]) for name, weight in spaces[0].items())
+    assert found[0].config.forget == 0.5  # so fine-tuning it teaches writing again
+
+
 def test_encoder_and_decoder_do_not_both_rest() -> None:
     with pytest.raises(ConfigError, match="both rest before the end of the run"):
         TrainConfig.parse({"schedule": {"encoder": 0.5, "decoder": 0.2}})

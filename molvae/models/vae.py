@@ -70,7 +70,7 @@ class SequenceVAE(nn.Module):
         self.pad_id, self.start_id, self.end_id = pad_id, start_id, end_id
         generator = torch.Generator().manual_seed(seed)
         self.encoder = Encoder(config, vocab_size, generator)
-        self.frozen = False
+        self.frozen = self.resting = False
         self.windows = Windows.of(max_length, config.window, config.window_dim, config.latent_dim)
         told = config.conditions.dim if config.conditions else 0
         read = told if config.conditions and config.conditions.encoder else 0
@@ -240,7 +240,8 @@ class SequenceVAE(nn.Module):
     def freeze_writing(self) -> None:
         """From here on the decoder writes exactly as before with nothing to go by (z = 0, and no
         condition known): only the encoder, the head, the conditions, and how the decoder reads z
-        go on learning."""
+        go on learning. Nothing is forgotten any more, which is for learning to write."""
+        self.resting = True
         self.decoder.requires_grad_(False)
         for weight in self.decoder.reading():
             weight.requires_grad_(True)
@@ -349,7 +350,7 @@ class SequenceVAE(nn.Module):
         if not self.training:
             return z, whole
         known = z
-        if self.config.forget:
+        if self.config.forget and not self.resting:
             config = self.config
             shares = (config.forget, config.forget_all, config.forget_end)
             known, whole = forget(z, self.windows, symbols, shares, generator)
