@@ -61,7 +61,7 @@ def climb(
         typer.Option(
             "--penalty",
             help="Weight of what keeps z where the decoder is reliable; 0 for none.  "
-            "[default: 0.03]",
+            "[default: 0.01]",
         ),
     ] = None,
     paths: Annotated[

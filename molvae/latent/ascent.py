@@ -42,7 +42,7 @@ from molvae.latent.paths import Path
 
 STEPS = 50
 RATE = 0.05
-PENALTY = 0.03
+PENALTY = 0.01
 PRIOR = 0.3
 """Weight of the pull to the prior, as a share of the penalty's (kappa)."""
 EVERY = 5

@@ -26,8 +26,8 @@ from molvae.optimize.proposals import Candidates, MoleculeGenerator, admitted, l
 
 SCALES = 8.0
 """The longest latent step is so many times the shortest."""
-FURTHER = 3
-"""How often a step that leads back to its parent is taken again, twice as long."""
+FURTHER = 5
+"""How often a step that leads back to its parent is taken again, half as long again."""
 RANK = 5.0
 """A molecule of rank r (from 0) has children in proportion to 1 / (RANK + r)."""
 ENDINGS = 0.3
@@ -108,7 +108,7 @@ def _perturbed(
     """Latents a step from their parents, and what they decode to.
 
     Steps are of all scales up to ``length``, because nobody knows how rough the decoder is there.
-    Where it is so smooth that a step leads back to the parent, it is taken again, twice as long.
+    Where it is so smooth that a step leads back to the parent, it is taken again, longer.
     """
     chosen = parents.draw(n, rng)
     z = parents.z[chosen]
@@ -118,7 +118,7 @@ def _perturbed(
         back = [i for i, parent in enumerate(chosen) if smiles[i] == parents.smiles[parent]]
         if not back:
             break
-        step[back] *= 2 if attempt else 1
+        step[back] *= 1.5 if attempt else 1
         for i, text in zip(back, generator.decode(z[back] + step[back]), strict=True):
             smiles[i] = text
     return z + step, smiles
