@@ -168,8 +168,8 @@ def _print(found: Verdicts, texts: list[str], summary: dict[str, Any]) -> None:
 
     print(
         f"{summary['anomalies']:,} of {summary['judged']:,} molecules are anomalies; of molecules "
-        f"like {summary['reference']}, at most {summary['false_alarms']:.3g} would be (calibrated on "
-        f"{summary['calibrated_on']:,})"
+        f"like {summary['reference']}, at most {summary['false_alarms']:.3g} would be "
+        f"(calibrated on {summary['calibrated_on']:,})"
     )
     for reason, count in summary["reasons"].items():
         print(f"  {count:,} x {reason}")

@@ -44,8 +44,8 @@ def detector_of(
     progress: bool | None,
     tell: Callable[[str], None],
 ) -> Detector:
-    """The detector of a file that is named, or of the molecules that are; else the model's own, else
-    of its corpus, else of its own samples."""
+    """The detector of a file that is named, or of the molecules that are; else the model's own,
+    else of its corpus, else of its own samples."""
     if chosen.calibration is not None:
         if chosen.data is not None:
             raise ConfigError("give either data to calibrate with, or a calibration, not both")
@@ -73,8 +73,8 @@ def _reference(
         return _drawn(found.smiles, chosen), found.source
     except InputError:
         tell(
-            "this model brings no calibration and its corpus is not at hand: it is calibrated on its "
-            "own samples, so the false alarms are of molecules such as it writes; "
+            "this model brings no calibration and its corpus is not at hand: it is calibrated on "
+            "its own samples, so the false alarms are of molecules such as it writes; "
             "give molecules that it has not seen with --data"
         )
         seed = derive_seed(chosen.seed, "reference")

@@ -1,17 +1,18 @@
 """Which molecules are unlike those of a reference: scores of a model, and a verdict.
 
 Three scores say how a molecule differs. How many nats a symbol the model needs to write it,
--log p(x|z=0) / symbols, a true likelihood where the decoder has learnt to write alone (model.forget),
-else the bound of :meth:`Generator.score`; how many it needs given the molecule's own latent; and
-how far this latent lies, as a squared Mahalanobis distance, from those of the reference. Windows
-that a molecule does not reach say nothing: of the others their mean and mean square count, and the
-global part of z. Each score becomes the share of reference molecules that score as high, and the
-combined score is Fisher's, the sum of -log of these shares.
+-log p(x|z=0) / symbols, a true likelihood where the decoder has learnt to write alone
+(model.forget), else the bound of :meth:`Generator.score`; how many it needs given the molecule's
+own latent; and how far this lies from those of the reference, a squared Mahalanobis distance.
+Windows that a molecule does not reach say nothing: of the others their mean and mean square count,
+and the global part of z. Each score becomes the share of reference molecules that score as high,
+and the combined score is Fisher's, the sum of -log of these shares.
 
-The verdict is split conformal (Vovk, Gammerman & Shafer 2005; Lei et al. 2018, arXiv:1604.04173): one
-half of the reference fits the scores, and a molecule's p-value is its rank in the other half of m,
-(1 + those that score as high) / (m + 1). Of new molecules that are like the reference (exchangeable
-with it) at most the share a has p <= a, whatever the scores are, and however few the molecules.
+The verdict is split conformal (Vovk, Gammerman & Shafer 2005; Lei et al. 2018, arXiv:1604.04173):
+one half of the reference fits the scores, and a molecule's p-value is its rank in the other half of
+m, (1 + those that score as high) / (m + 1). A new molecule that is like the reference (exchangeable
+with it) has p <= a with a probability of at most a, whatever the scores are, and however few the
+molecules.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ class Scores:
     """What a model says of ``n`` molecules, each ``(n,)``; NaN where it cannot encode one.
 
     More is more unlike. ``likelihood``, ``reconstruction`` (at the posterior's mean) and ``bound``
-    (minus the ELBO) are in nats for each symbol, the end included; ``nats`` is the reconstruction of
-    the whole molecule, and ``exact`` is 1 where the decoder writes it greedily without a mistake.
+    (minus the ELBO) are in nats for each symbol, the end included; ``nats`` is the reconstruction
+    of the whole molecule; ``exact`` is 1 where the decoder writes it greedily without a mistake.
     """
 
     likelihood: np.ndarray
@@ -241,8 +242,8 @@ class Detector:
     def threshold(self, false_alarms: float) -> float:
         """The combined score from which on (above which) a molecule is an anomaly.
 
-        Raises :class:`ConfigError` for a rate that so few molecules cannot hold, or that is below the
-        share of the reference that the model cannot encode.
+        Raises :class:`ConfigError` for a rate that so few molecules cannot hold, or that is below
+        the share of the reference that the model cannot encode.
         """
         m = len(self.calibrated)
         if not 0 < false_alarms < 1:
@@ -250,8 +251,8 @@ class Detector:
         place = int(np.floor(false_alarms * (m + 1) + 1e-9))
         if place < 1:
             raise ConfigError(
-                f"false_alarms is {false_alarms}, but {m} reference molecules can hold no less than "
-                f"{1 / (m + 1):.3g}; give a larger share or more reference molecules"
+                f"false_alarms is {false_alarms}, but {m} reference molecules can hold no less "
+                f"than {1 / (m + 1):.3g}; give a larger share or more reference molecules"
             )
         limit = float(self.calibrated[m - place])
         if np.isinf(limit):

@@ -29,8 +29,8 @@ def synthesis_page(found: Synthesis) -> Page:
     page.heading("Distributions")
     page.figure(
         distributions_figure(found.distributions),
-        "Shares of the synthetic molecules (red) and of those learnt from (grey); the number is the "
-        "first Wasserstein distance, in the quantity's unit.",
+        "Shares of the synthetic molecules (red) and of those learnt from (grey); the number is "
+        "the first Wasserstein distance, in the quantity's unit.",
     )
     page.heading("Some of the molecules")
     page.molecules(

@@ -27,8 +27,8 @@ _EVERY = 50
 def fine_tuned(
     base: str, smiles: Sequence[str], epochs: int, *, seed: int, device: str, progress: bool | None
 ) -> tuple[Generator, int]:
-    """The model ``base`` taught to write ``smiles``, its latent space as it was; and how many of them
-    it could read. Nothing of it stays on disk."""
+    """The model ``base`` taught to write ``smiles``, its latent space as it was; and how many of
+    them it could read. Nothing of it stays on disk."""
     generator = load(base, device)
     if not epochs:
         return generator, int((generator.symbols(smiles) > 0).sum())
@@ -115,8 +115,8 @@ def resampled(ours: np.ndarray, theirs: np.ndarray, n: int, seed: int) -> np.nda
     """``n`` distinct rows of ``ours (m, k)``, so chosen that they are spread like ``theirs``.
 
     A logistic regression on splines of each column tells the two apart; its odds are the ratio of
-    the densities (Sugiyama et al. 2012), by which rows are drawn without replacement (Gumbel top-k).
-    All rows where there are no more than ``n``.
+    the densities (Sugiyama et al. 2012), by which rows are drawn without replacement (Gumbel
+    top-k). All rows where there are no more than ``n``.
 
     >>> rng = np.random.default_rng(0)
     >>> ours, theirs = rng.normal(0, 1, (4000, 1)), rng.normal(1, 0.5, (500, 1))

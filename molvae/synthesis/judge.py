@@ -47,8 +47,8 @@ def fidelity(
 ) -> dict[str, Any]:
     """Distances of the synthetic set and of held-out real molecules from the real training ones.
 
-    ``wasserstein`` is in standard deviations of the real values. FCD, fragments and scaffolds depend on
-    the number of molecules: those are compared on as many synthetic ones as are held out.
+    ``wasserstein`` is in standard deviations of the real values. FCD, fragments and scaffolds
+    depend on the number of molecules: as many synthetic ones are taken as are held out.
     """
     columns = [*PROPERTIES, *names]
     ours, theirs, others = (
@@ -97,13 +97,13 @@ def usefulness(
     seed: int,
     workers: int,
 ) -> dict[str, Any]:
-    """How good a forest taught by the synthetic set is on held-out real molecules, beside one taught
-    by as many real ones; R2 and RMSE, or for classes the ROC-AUC."""
+    """How good a forest taught by the synthetic set is on held-out real molecules, beside one
+    taught by as many real ones; R2 and RMSE, or for classes the ROC-AUC."""
     result = {}
     for column, (name, task) in enumerate(zip(names, tasks, strict=True)):
         options = FitOptions(trees=trees, seed=derive_seed(seed, "judge") % 2**31)
         truth = held_out.labels[:, column]
-        measures = {}
+        measures: dict[str, dict[str, float]] = {}
         for kind, side in (("synthetic", synthetic), ("real", real)):
             rows = np.flatnonzero(np.isfinite(side.labels[:, column]))
             rows = rows[_some(len(rows), len(real.labels), seed)]

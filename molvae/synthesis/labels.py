@@ -57,8 +57,8 @@ class LabelModel:
         return self.forest.predict(matrix)
 
     def draw(self, mean: np.ndarray, std: np.ndarray, seed: int) -> np.ndarray:
-        """Values ``(n,)`` from the predictive distribution: the mean and an error that the forest has
-        made elsewhere, scaled to how sure it is here; a class by its probability. As many are
+        """Values ``(n,)`` from the predictive distribution: the mean and an error that the forest
+        has made elsewhere, scaled to how sure it is here; a class by its probability. As many are
         missing as in the table, and as many decimals are written."""
         rng = np.random.default_rng(derive_seed(seed, "labels"))
         if self.task == "classification":

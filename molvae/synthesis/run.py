@@ -44,10 +44,10 @@ def synthesize(
 ) -> Synthesis:
     """Make a set of molecules with properties that is like the table ``file`` and holds none of it.
 
-    ``model`` is taught by the table, for a while and on a copy; of many samples those that are in the
-    table are left out, and the others so drawn that descriptors and predicted labels are spread as in
-    the table; a forest of the table's labels, with its own errors as noise, gives theirs. What is held
-    out (``held_out``) is learnt from by nothing. Nothing is written.
+    ``model`` is taught by the table, for a while and on a copy; of many samples those that are in
+    the table are left out, and the others so drawn that descriptors and predicted labels are spread
+    as in the table; a forest of the table's labels, with its own errors as noise, gives theirs.
+    What is held out (``held_out``) is learnt from by nothing. Nothing is written.
 
     Raises :class:`InputError` for a table that cannot be used, :class:`ModelError` where the model
     writes too little that is new.

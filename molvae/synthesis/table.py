@@ -58,8 +58,8 @@ def read_private(
         reason = row.problem
         if reason is None:
             try:
-                values = [row.labels[name] for name in labels]
-                found.setdefault(standard_form(row.smiles), []).append(values)
+                cells = [row.labels[name] for name in labels]
+                found.setdefault(standard_form(row.smiles), []).append(cells)
                 continue
             except MoleculeError as error:
                 reason = error.reason
