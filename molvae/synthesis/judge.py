@@ -15,7 +15,7 @@ from molvae.metrics.chemnet import activations
 from molvae.metrics.distribution import property_distances
 from molvae.metrics.frechet import Gaussian, frechet_distance
 from molvae.metrics.neighbours import nearest_similarity
-from molvae.metrics.prediction import classification_quality, regression_quality
+from molvae.metrics.prediction import auroc, classification_quality, regression_quality
 from molvae.metrics.profile import PROPERTIES, Profile
 from molvae.metrics.structure import cosine
 from molvae.oracles.fitted.forest import Forest
@@ -186,9 +186,8 @@ def _attack(members: np.ndarray, others: np.ndarray) -> dict[str, float]:
     a, b = len(members), len(others)
     if not (a and b):
         return {"auc": math.nan, "standard_error": math.nan}
-    truth = np.concatenate([np.ones(a), np.zeros(b)])
-    # Only the order counts: it is judged as that of probabilities.
-    auc = classification_quality("", truth, -np.concatenate([members, others])).auroc
+    truth = np.arange(a + b) < a
+    auc = auroc(truth, -np.concatenate([members, others]))
     return {"auc": auc, "standard_error": math.sqrt((a + b + 1) / (12 * a * b))}
 
 
