@@ -60,7 +60,7 @@ def synthesize(
         typer.Option("--held-out", help="Share of FILE that only judges.  [default: 0.2]"),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes of the fine-tuning over FILE.  [default: 6]")
+        int | None, typer.Option(help="Passes of the fine-tuning over FILE.  [default: 4]")
     ] = None,
     fcd: Annotated[
         bool | None,

@@ -2,8 +2,9 @@
 
 Three scores say how a molecule differs. How many nats a symbol the model needs to write it,
 -log p(x|z=0) / symbols, a true likelihood where the decoder has learnt to write alone
-(model.forget), else the bound of :meth:`Generator.score`; how many it needs given the molecule's
-own latent; and how far this lies from those of the reference, a squared Mahalanobis distance.
+(a blank prior, model.forget), else the bound of :meth:`Generator.score`; how many it needs given
+the molecule's own latent; and how far this lies from those of the reference, a squared Mahalanobis
+distance.
 Windows that a molecule does not reach say nothing: of the others their mean and mean square count,
 and the global part of z. Each score becomes the share of reference molecules that score as high,
 and the combined score is Fisher's, the sum of -log of these shares.
@@ -150,7 +151,7 @@ def _score(generator: Generator, smiles: list[str | None], noise: np.ndarray) ->
 def writes_alone(generator: Generator) -> bool:
     """Whether the decoder has learnt to write from z = 0, so that log p(x|z=0) is a likelihood."""
     config = generator.model.config
-    return config.forget > 0 and config.forget_all > 0
+    return config.prior.kind == "blank" or config.forget * config.forget_all > 0
 
 
 def summary(windows: Windows, found: Posteriors, symbols: np.ndarray) -> np.ndarray:

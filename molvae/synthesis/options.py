@@ -34,9 +34,9 @@ class SynthesisOptions(Record):
     molecules: PositiveInt | None = None
     max_similarity: Annotated[float, Field(gt=0, le=1)] = 1.0
     held_out: Share = 0.2
-    epochs: NonNegativeInt = 6
-    oversample: Annotated[float, Field(ge=1, le=20)] = 3.0
-    trees: PositiveInt = 100
+    epochs: NonNegativeInt = 4
+    oversample: Annotated[float, Field(ge=1, le=50)] = 6.0
+    trees: PositiveInt = 60
     fcd: bool = True
     smiles_column: str | None = None
     seed: NonNegativeInt = 0

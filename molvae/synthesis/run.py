@@ -80,6 +80,7 @@ def synthesize(
         for side in (learnt, held_out)
     )
     everything = Profile(
+        smiles=real.smiles + others.smiles,
         flat=real.flat + others.flat, prints=np.concatenate([real.prints, others.prints])
     )
     pool, counts = candidates(
