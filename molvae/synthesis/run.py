@@ -81,7 +81,8 @@ def synthesize(
     )
     everything = Profile(
         smiles=real.smiles + others.smiles,
-        flat=real.flat + others.flat, prints=np.concatenate([real.prints, others.prints])
+        flat=real.flat + others.flat,
+        prints=np.concatenate([real.prints, others.prints]),
     )
     pool, counts = candidates(
         taught,
