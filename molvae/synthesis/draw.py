@@ -94,8 +94,8 @@ def candidates(
         n, seed=derive_seed(seed, "samples"), unique=True, candidates=1, progress=progress
     )
     counts["drawn"] = len(drawn)
-    sides = (compute(s, CHEAP, progress=False) for s in (drawn, private.smiles))
-    first = resampled(*sides, round(SECOND * len(drawn)), derive_seed(seed, "first"))
+    ours, theirs = (compute(s, CHEAP, progress=False) for s in (drawn, private.smiles))
+    first = resampled(ours, theirs, round(SECOND * len(drawn)), derive_seed(seed, "first"))
     found = profile(
         [drawn[i] for i in first], PARTS, workers=1, progress=progress, title="describing"
     )
