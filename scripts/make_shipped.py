@@ -5,9 +5,10 @@
 
 Prepares the corpus, trains by the recipe (interrupted, the same line goes on), teaches a critic of
 the samples, exports in half precision, judges the export by ``molvae evaluate`` with three seeds,
-and writes the model with its figures to ``molvae/shipped/NAME``. Training alone needs neither RDKit
-nor selfies: to train on a machine without them, run the first commands that ``--list`` prints, each
-where it belongs, and come back with ``--model`` and ``--corpus``.
+writes the model with its figures to ``molvae/shipped/NAME``, and calibrates what counts there as an
+anomaly. Training alone needs neither RDKit nor selfies: to train on a machine without them, run the
+first commands that ``--list`` prints, each where it belongs, and come back with ``--model`` and
+``--corpus``.
 """
 
 from __future__ import annotations
@@ -154,10 +155,20 @@ def last_step(name: str) -> Step:
     )
 
 
+def calibration(name: str, corpus: Path | None) -> Step:
+    """What `molvae anomalies` counts as usual: molecules of the corpus' test part."""
+    data = corpus or RUNS / name / RECIPES[name].prepare.split()[0]
+    return Step(
+        "Calibrate what counts as an anomaly",
+        f"molvae anomalies --reference {SHIPPED / name} --data {data} -n 4000"
+        f" --save-calibration {SHIPPED / name}/anomalies.json",
+    )
+
+
 def first_facts(name: str, hardware: str) -> dict[str, Any]:
     """What the training cannot know of itself."""
     recipe = RECIPES[name]
-    every = [*steps(name, None, None), last_step(name)]
+    every = [*steps(name, None, None), last_step(name), calibration(name, None)]
     return {
         "about": recipe.about,
         "recipe": [recipe_file(stage) for stage in recipe.stages],
@@ -196,9 +207,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print the commands, run none")
     chosen = parser.parse_args(arguments)
     name, model, corpus = chosen.name, chosen.model, chosen.corpus
-    todo, end = steps(name, model, corpus), last_step(name)
+    todo = steps(name, model, corpus)
+    end = [last_step(name), calibration(name, corpus)]
     if chosen.list:
-        print("\n".join(step.command for step in [*todo, end]))
+        print("\n".join(step.command for step in [*todo, *end]))
         return 0
     if not chosen.hardware:
         parser.error("say with --hardware what the model was, or will be, trained on")
@@ -210,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     judged = figures([out / f"evaluation-{seed}.json" for seed in SEEDS])
     (out / "figures.json").write_text(json.dumps(judged, indent=2))
-    if code := run_steps([end], out, {}):
+    if code := run_steps(end, out, {}):
         return code
     size = sum(file.stat().st_size for file in (SHIPPED / name).iterdir())
     print(f"{SHIPPED / name}: {size:,} bytes of {LIMIT:,} that it may have")

@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("training",),
     ("generator", "bulk", "latent"),
     ("oracles", "metrics"),
-    ("optimize",),
+    ("optimize", "synthesis"),
     ("plots", "report"),
     ("estimator",),
     ("cli", "web"),

@@ -10,6 +10,7 @@ import sys
 import typer
 
 from molvae.cli import (
+    anomalies,
     campaign,
     climb,
     data,
@@ -25,6 +26,7 @@ from molvae.cli import (
     optimize,
     oracle,
     predict,
+    synthesize,
     train,
 )
 from molvae.cli.common import EXIT_CODES, errors_to_exit_codes
@@ -51,6 +53,8 @@ for command in (
     decode.decode,
     predict.predict,
     climb.climb,
+    anomalies.anomalies,
+    synthesize.synthesize,
     optimize.optimize,
     fit_oracle.fit_oracle,
     info.info,

@@ -110,15 +110,20 @@ def classification_quality(
     return ClassificationQuality(
         name=name,
         molecules=len(y),
-        auroc=_auroc(y, p),
+        auroc=auroc(y, p),
         accuracy=float(((p > 0.5) == y).mean()),
         brier=float(np.square(p - y).mean()),
         calibration_error=_expected_calibration_error(y, p),
     )
 
 
-def _auroc(y: np.ndarray, p: np.ndarray) -> float:
-    """The share of (positive, negative) pairs in the right order, ties half (Mann-Whitney U)."""
+def auroc(y: np.ndarray, p: np.ndarray) -> float:
+    """The share of (positive, negative) pairs that scores ``p (n,)`` put in the right order, ties
+    half (Mann-Whitney U), for ``y (n,)`` bool; NaN without a pair.
+
+    >>> auroc(np.array([True, False, False]), np.array([2.0, 2.0, -1.0]))
+    0.75
+    """
     positives, negatives = np.sort(p[y]), np.sort(p[~y])
     if not len(positives) or not len(negatives):
         return math.nan

@@ -1,0 +1,1 @@
+"""A shareable set of molecules and properties in the place of a private one."""

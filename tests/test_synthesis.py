@@ -1,0 +1,124 @@
+"""Synthetic sets: none of the table's molecules, its spreads, and a report that tells of leaks."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from molvae.base.errors import FileError, InputError, MolvaeError
+from molvae.chem.properties import compute
+from molvae.chem.similarity import fingerprints, nearest
+from molvae.chem.smiles import parse_many
+from molvae.cli.app import app
+from molvae.metrics.profile import profile
+from molvae.synthesis.draw import PARTS, resampled
+from molvae.synthesis.judge import privacy
+from molvae.synthesis.labels import LabelModel
+from molvae.synthesis.table import read_private
+
+
+def run(*arguments: object) -> Any:
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if isinstance(result.exception, MolvaeError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def table(zinc: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """150 molecules with a computed descriptor, a label with gaps, and a class; one bad row."""
+    path = tmp_path_factory.mktemp("private") / "private.csv"
+    smiles = zinc[:150]
+    logp, tpsa = compute(smiles, ["logp", "tpsa"], progress=False).T
+    rows = [
+        f"{s},{a:.4f},{'' if i % 5 == 0 else f'{b / 10:.1f}'},{int(b > 60)}"
+        for i, (s, a, b) in enumerate(zip(smiles, logp, tpsa, strict=True))
+    ]
+    path.write_text("\n".join(["smiles,logp,assay,polar", *rows, "C1CC,1,1,0"]) + "\n")
+    return path
+
+
+@pytest.mark.slow
+def test_a_synthetic_set_holds_none_of_the_table_and_says_what_it_kept(
+    table: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    out, page, report = tmp_path / "new.csv", tmp_path / "r.html", tmp_path / "r.json"
+    labels = ("--label", "logp", "--label", "assay", "--label", "polar", "--property", "mw")
+    flags = (*labels, "--model", tiny_model, "--epochs", 1, "--no-fcd", "-n", 60, "--workers", 1)
+    flags = (*flags, "--set", "trees=10", "--max-similarity", "0.6")
+    run("synthesize", table, "-o", out, "--html", page, "--report", report, *flags)
+    rows = list(csv.DictReader(out.open()))
+    assert 0 < len(rows) <= 60
+    smiles, private = [row["smiles"] for row in rows], read_private(table, ()).smiles
+    near = nearest(fingerprints(parse_many(smiles), 2, 1024),
+                   fingerprints(parse_many(private), 2, 1024))[1]  # fmt: skip
+    assert near.max() <= 0.6
+    logp = compute(smiles, ["logp"], progress=False)[:, 0]
+    np.testing.assert_allclose([float(row["logp"]) for row in rows], logp)
+    assert {row["polar"] for row in rows} <= {"0.0", "1.0"}
+    found = json.loads(report.read_text())
+    assert found["table"]["refused"][0]["reason"] == "not valid SMILES (ring 1 is not closed)"
+    assert found["table"]["held_out"] == 30
+    assert found["privacy"]["copies"] == 0
+    assert {"logp", "assay", "polar", "mw"} <= found["fidelity"]["wasserstein"].keys()
+    assert not any(text in page.read_text() for text in private)
+
+
+def test_too_small_a_table_is_refused_and_nothing_is_written(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    file, out = tmp_path / "few.csv", tmp_path / "new.csv"
+    file.write_text("smiles,y\nCCO,1\nCCC,2\nC1CC,3\n")
+    with pytest.raises(InputError, match="statistics need at least 100"):
+        run("synthesize", file, "-o", out, "--model", tiny_model, "--label", "y")
+    with pytest.raises(InputError, match="no column"):
+        read_private(file, ("z",))
+    with pytest.raises(FileError):
+        run("synthesize", tmp_path / "none.csv", "-o", out, "--model", tiny_model)
+    assert [p.name for p in tmp_path.iterdir()] == ["few.csv"]
+
+
+def test_resampling_moves_a_distribution_onto_another() -> None:
+    rng = np.random.default_rng(0)
+    ours, theirs = rng.normal(0, 1, (5000, 2)), rng.normal([0.8, 0], [0.6, 1], (1000, 2))
+    chosen = ours[resampled(ours, theirs, 1000, seed=0)]
+    assert len(np.unique(chosen[:, 0])) == 1000
+    assert chosen.mean(0) == pytest.approx([0.8, 0], abs=0.12)
+    assert chosen[:, 0].std() == pytest.approx(0.6, abs=0.1)
+
+
+def test_drawn_labels_are_spread_like_the_true_ones_and_not_like_the_means() -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(600, 4)).astype(np.float32)
+    values = np.round(matrix[:, 0] + rng.normal(size=600), 1)
+    values[::4] = np.nan
+    found = LabelModel.fit(matrix, values, 30, 0, 1)
+    fresh = rng.normal(size=(2000, 4)).astype(np.float32)
+    mean, std = found.predict(fresh)
+    drawn = found.draw(mean, std, 0)
+    assert np.nanstd(drawn) == pytest.approx(np.nanstd(values), rel=0.15)
+    assert mean.std() < 0.85 * np.nanstd(values)
+    assert np.isnan(drawn).mean() == pytest.approx(0.25, abs=0.03)
+    np.testing.assert_array_equal(drawn, np.round(drawn, 1))
+
+
+def test_a_set_that_copies_its_table_is_found_out(zinc: list[str]) -> None:
+    members, others = (
+        profile(part, PARTS, workers=1, progress=False) for part in (zinc[:100], zinc[100:200])
+    )
+    copied, honest = (
+        privacy(given, members, others, {}, seed=0, progress=False)
+        for given in (members, profile(zinc[200:300], PARTS, workers=1, progress=False))
+    )
+    (attack,), (none,) = (found["membership"].values() for found in (copied, honest))
+    assert copied["copies"] == 100
+    assert attack["auc"] > 0.99
+    assert honest["copies"] == 0
+    assert abs(none["auc"] - 0.5) < 3 * none["standard_error"]
