@@ -15,7 +15,20 @@ from pathlib import Path
 
 import pytest
 
+LONGEST = (
+    "test_docs.py",
+    "test_notebooks.py",
+    "test_variants.py",
+    "test_conditional.py",
+    "test_readme.py",
+)
+"""Files that take a process tens of seconds: begun first, so that none is left alone at the end."""
+
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(scope="session")

@@ -539,31 +539,12 @@ def parents(n: int = 20) -> Parents:
 
 
 def test_steps_stay_within_reach_of_their_parents() -> None:
-    class Rough(BeadGenerator):
-        """No step leads back."""
-
-        def decode(self, z: np.ndarray) -> list[str | None]:
-            return [None] * len(z)
-
     few = Parents(("C", "N"), np.array([[0.0] * 32, [10.0] * 32]), np.ones(2))
     rng = np.random.default_rng(0)
-    z, _ = routes._perturbed(Rough(), few, 2000, 0.5, rng)
+    z = routes._perturbation(BeadGenerator(), few, 2000, 0.5, rng)
     radius = np.linalg.norm(z[:, None] - few.z, axis=2).min(1) / np.sqrt(32)
     assert radius.max() < 0.5 * 1.7
     assert radius.min() < 0.1
-
-
-def test_a_step_that_leads_back_is_taken_again_longer() -> None:
-    class Smooth(BeadGenerator):
-        """Everything within two of the origin is the same molecule."""
-
-        def decode(self, z: np.ndarray) -> list[str | None]:
-            return ["C" if np.sqrt((row**2).mean()) < 2.0 else "N" for row in z]
-
-    alone = Parents(("C",), np.zeros((1, 32)), np.ones(1))
-    z, smiles = routes._perturbed(Smooth(), alone, 200, 0.5, np.random.default_rng(0))
-    assert 0.2 < np.mean([text == "N" for text in smiles]) < 0.8  # no step alone gets there
-    assert smiles == Smooth().decode(z)
 
 
 def test_a_crossing_of_latents_without_windows_lies_between_its_parents() -> None:

@@ -26,8 +26,6 @@ from molvae.optimize.proposals import Candidates, MoleculeGenerator, admitted, l
 
 SCALES = 8.0
 """The longest latent step is so many times the shortest."""
-FURTHER = 5
-"""How often a step that leads back to its parent is taken again, half as long again."""
 RANK = 5.0
 """A molecule of rank r (from 0) has children in proportion to 1 / (RANK + r)."""
 ENDINGS = 0.3
@@ -81,16 +79,13 @@ def offspring(
     ways = [name for name in routes.names if able.get(name, True)]
     shares = np.array([getattr(routes, name) for name in ways])
     counts = dict(zip(ways, rng.multinomial(n, shares / shares.sum()).tolist(), strict=True))
-    asked, smiles = _perturbed(generator, parents, counts["perturbation"], length, rng)
-    crossed = _crossover(generator, parents, counts["crossover"], length, rng)
-    origin = ["perturbation"] * len(smiles) + ["crossover"] * len(crossed)
+    latents = [_LATENT[name](generator, parents, counts[name], length, rng) for name in _LATENT]
+    origin = [name for name in _LATENT for _ in range(counts[name])]
     if climb is not None and counts["gradient"]:
-        climbed = climb(parents.z[parents.draw(counts["gradient"], rng)])
-        crossed = np.concatenate([crossed, climbed])
-        origin += ["gradient"] * len(climbed)
-    if len(crossed):
-        asked = np.concatenate([asked, crossed])
-        smiles += generator.decode(crossed)
+        latents.append(climb(parents.z[parents.draw(counts["gradient"], rng)]))
+        origin += ["gradient"] * counts["gradient"]
+    asked = np.concatenate(latents)
+    smiles = generator.decode(asked) if len(asked) else []
     for name in [name for name in _MOLECULES if counts.get(name)]:
         made = _MOLECULES[name](generator, parents, counts[name], rng, derive_seed(seed, name))
         smiles += admitted(generator, made) if name in _OF_GRAPHS else made
@@ -99,29 +94,16 @@ def offspring(
     return proposals.known(generator, smiles, origin, seen, np.concatenate([asked, nowhere]))
 
 
-# --- latents ``(n, d)`` --------------------------------------------------------------------------
+# --- latents to be decoded ``(n, d)``, with steps up to a length --------------------------------
 
 
-def _perturbed(
+def _perturbation(
     generator: MoleculeGenerator, parents: Parents, n: int, length: float, rng: np.random.Generator
-) -> tuple[np.ndarray, list[str | None]]:
-    """Latents a step from their parents, and what they decode to.
-
-    Steps are of all scales up to ``length``, because nobody knows how rough the decoder is there.
-    Where it is so smooth that a step leads back to the parent, it is taken again, longer.
-    """
-    chosen = parents.draw(n, rng)
-    z = parents.z[chosen]
-    step = length * SCALES ** -rng.random((n, 1)) * rng.standard_normal(z.shape)
-    smiles: list[str | None] = [parents.smiles[i] for i in chosen]
-    for attempt in range(1 + FURTHER):
-        back = [i for i, parent in enumerate(chosen) if smiles[i] == parents.smiles[parent]]
-        if not back:
-            break
-        step[back] *= 1.5 if attempt else 1
-        for i, text in zip(back, generator.decode(z[back] + step[back]), strict=True):
-            smiles[i] = text
-    return z + step, smiles
+) -> np.ndarray:
+    """Steps are of all scales up to ``length``: nobody knows how rough the decoder is there."""
+    z = parents.z[parents.draw(n, rng)]
+    step = length * SCALES ** -rng.random((n, 1))
+    return z + step * rng.standard_normal(z.shape)
 
 
 def _crossover(
@@ -179,7 +161,9 @@ def _recombination(
     return [None if a is None or b is None else edits.cross(a, b, random) for a, b in pairs]
 
 
+_Latent = Callable[[MoleculeGenerator, Parents, int, float, np.random.Generator], np.ndarray]
 _Molecules = Callable[[MoleculeGenerator, Parents, int, np.random.Generator, int], list[str | None]]
+_LATENT: dict[str, _Latent] = {"perturbation": _perturbation, "crossover": _crossover}
 _MOLECULES: dict[str, _Molecules] = {
     "prior": _prior,
     "rewriting": _rewriting,
