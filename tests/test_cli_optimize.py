@@ -235,7 +235,7 @@ def test_a_trained_model_is_searched_and_sane_molecules_only_are_proposed(
 def test_the_best_bead_string_is_found_from_the_command_line(folder: Path) -> None:
     start = molecules()[(2, 2, 2, 2, 2)]
     (folder / "start.smi").write_text(start + "\n")
-    works(*OWN, "--budget", "31", "--candidates", "64", "--start", "start.smi", "-o", "out.csv")
+    works(*OWN, "--budget", "51", "--candidates", "64", "--start", "start.smi", "-o", "out.csv")
     assert float(rows(folder / "out.csv")[0]["value"]) >= 4
 
 
