@@ -15,7 +15,7 @@ from tiny import corpus_of, tiny_config
 from typer.testing import CliRunner
 
 from molvae.base.errors import ConfigError, InputError, InterruptedRun, ModelError
-from molvae.bulk import BulkOptions, collect, generate_shards
+from molvae.bulk import BulkOptions, collect, every_draw, generate_shards
 from molvae.cli.app import app
 from molvae.datasets.corpus import Corpus
 from molvae.generator import Generator, load
@@ -272,7 +272,9 @@ def test_seeds_reproduce_and_processes_change_nothing(generator: Generator) -> N
     )  # fmt: skip
     alone = collect(generator, options, workers=1, progress=False).smiles
     assert alone == collect(generator, options, workers=2, progress=False).smiles
-    other = collect(generator, options.replace(conditions={"size": 9}), progress=False).smiles
+    asked = options.replace(conditions={"size": 9})
+    other = collect(generator, asked, progress=False).smiles
+    assert every_draw(generator, asked) != every_draw(generator, options)
     assert atoms(other) > atoms(alone) + 1
 
 

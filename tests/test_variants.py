@@ -171,7 +171,9 @@ def test_its_samples_are_molecules_the_same_for_a_seed(variant):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["local", "conditional", "autoencoder", "vq-vae", "vae-gan"])
+@pytest.mark.parametrize(
+    "name", ["local", "conditional", "moses", "autoencoder", "aae", "vq-vae", "vae-gan"]
+)
 def test_it_learns_a_handful_of_molecules_by_heart(name, tmp_path):
     smiles = tuple(sorted(sample_smiles(n=200), key=len)[:4])
     weak = {"kl_weight": 0.001, "mmd_weight": 0.1, "free_bits": 0.0}

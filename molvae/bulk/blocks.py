@@ -188,6 +188,7 @@ def _draw_cut(
         size,
         seed=derive_seed(options.seed, "draws", first),
         candidates=options.candidates,
+        conditions=options.conditions,
         **strategy_of(options),
     )
     return smiles

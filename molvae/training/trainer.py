@@ -66,6 +66,8 @@ class Trainer:
             average=WeightAverage(self.model, settings.average),
             table=torch.zeros(config.run.log_every, len(self.names), device=fabric.device),
         )
+        # Each is held back by itself: a discriminator's gradients are not the model's.
+        self.players = [side for side in sides(self.model) if side]
         self.feed = Feed(self._batches, fabric.device)
         self._logs: list[Log] = []
         self._began = time.monotonic()
@@ -114,10 +116,10 @@ class Trainer:
             (terms.learnt * share).backward()
             values += torch.stack(list(named_values(terms).values())).float() * share
         sum_gradients(self.model, self.fabric)
-        own, rivals = sides(self.model)
-        norm = torch.nn.utils.clip_grad_norm_(own.values(), config.optimiser.clip_norm)
-        if rivals:
-            torch.nn.utils.clip_grad_norm_(rivals.values(), config.optimiser.clip_norm)
+        norm, *_ = (
+            torch.nn.utils.clip_grad_norm_(parameters, config.optimiser.clip_norm)
+            for parameters in self.players
+        )
         state.table[state.step % len(state.table)] = torch.cat([values, norm.view(1)])
         if device.type == "cpu" and not bool(norm.isfinite()):
             self._require_finite(taken=False)
@@ -309,12 +311,12 @@ class Trainer:
         return tuple(named_values(self.model.losses(batch, self.config.objective, generator)))
 
 
-def sides(model: torch.nn.Module) -> tuple[dict[str, Parameter], dict[str, Parameter]]:
-    """The parameters of a model by name, and those of the discriminators that play against it."""
-    own: dict[str, Parameter] = {}
-    rivals: dict[str, Parameter] = {}
+def sides(model: torch.nn.Module) -> tuple[list[Parameter], list[Parameter]]:
+    """The parameters of a model, and those of the discriminators that play against it."""
+    own: list[Parameter] = []
+    rivals: list[Parameter] = []
     for name, parameter in model.named_parameters():
-        (rivals if name.startswith("rivals.") else own)[name] = parameter
+        (rivals if name.startswith("rivals.") else own).append(parameter)
     return own, rivals
 
 
@@ -324,15 +326,14 @@ def make_optimizer(model: torch.nn.Module, config: OptimiserConfig) -> torch.opt
     Discriminators remember less of their gradients' direction (as Radford, Metz & Chintala 2016):
     what they learn from moves.
     """
-    own, rivals = sides(model)
-    parameters = list(own.values())
+    parameters, rivals = sides(model)
     groups: list[dict[str, Any]] = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if rivals:
         moving = (min(0.5, config.betas[0]), config.betas[1])
-        groups.append({"params": list(rivals.values()), "weight_decay": 0.0, "betas": moving})
+        groups.append({"params": rivals, "weight_decay": 0.0, "betas": moving})
     fused = parameters[0].device.type in ("cpu", "cuda")
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=fused)
 
