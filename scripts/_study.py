@@ -7,6 +7,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,9 @@ def parser(description: str, work: str) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=description)
     made.add_argument("corpus", help="prepared by molvae data prepare moses")
     made.add_argument("--minutes", type=float, default=10.0, help="of training for each")
+    made.add_argument("--epochs", type=int, help="passes over the corpus for each, not minutes")
+    made.add_argument("--batch-size", type=int, default=128)
+    made.add_argument("--train-only", action="store_true", help="measure another time, elsewhere")
     made.add_argument("--samples", type=int, default=3000)
     made.add_argument("--molecules", type=int, default=50_000, help="that priors are fitted to")
     made.add_argument("--steps", type=int, default=2000, help="of priors that learn by steps")
@@ -60,13 +64,40 @@ class Study:
         self.options = options
         self.corpus = Corpus.open(options.corpus)
         random = np.random.default_rng(0)
-        rows = random.permutation(self.corpus.indices("validation"))
-        self.held_out = self.corpus.smiles(rows[-HELD_OUT:])
-        n = options.samples
-        self.reference = Gaussian.of(activations(self.corpus.smiles(rows[: 3 * n])))
-        some = random.permutation(self.corpus.indices("train"))[:n]
-        own = Gaussian.of(activations(self.corpus.smiles(some)))
-        self.floor = frechet_distance(own, self.reference)
+        self._rows = random.permutation(self.corpus.indices("validation"))
+        self._own = random.permutation(self.corpus.indices("train"))[: options.samples]
+
+    @cached_property
+    def held_out(self) -> list[str]:
+        """Molecules that models are to give back."""
+        return self.corpus.smiles(self._rows[-HELD_OUT:])
+
+    @cached_property
+    def reference(self) -> Gaussian:
+        """What samples are compared with: other molecules of the validation part."""
+        return self._gaussian(self._rows[: 3 * self.options.samples])
+
+    @cached_property
+    def floor(self) -> float:
+        """The distance of as many training molecules as there are samples."""
+        return frechet_distance(self._gaussian(self._own), self.reference)
+
+    def _gaussian(self, rows: np.ndarray) -> Gaussian:
+        return Gaussian.of(activations(self.corpus.smiles(rows)))
+
+    @property
+    def length(self) -> str:
+        """How long each is trained, in words."""
+        at = f"batches of {self.options.batch_size}, {self.options.device}"
+        if self.options.epochs is None:
+            return f"{self.options.minutes:g} minutes of training ({at})"
+        return f"{self.options.epochs} passes ({at})"
+
+    def train_all(self, models: Mapping[str, tuple[str, Mapping[str, Mapping[str, Any]]]]) -> bool:
+        """Train what is not yet trained, by name; whether anything is to be measured now."""
+        for name, (preset, changes) in models.items():
+            self.trained(name, preset, changes)
+        return not self.options.train_only
 
     def trained(self, name: str, preset: str, changes: Mapping[str, Mapping[str, Any]]) -> Path:
         """The model ``name``: a preset with some settings changed, trained if it is not yet."""
@@ -81,10 +112,15 @@ class Study:
             name: getattr(named, name).model_dump(exclude_unset=True)
             for name in ("model", "objective", "schedule")
         }
-        sections["optimiser"] = {"batch_size": 128, "learning_rate": 0.003, "weight_decay": 0.0}
+        sections["optimiser"] = {
+            "batch_size": self.options.batch_size,
+            "learning_rate": 0.003,
+            "weight_decay": 0.0,
+        }
+        passes = self.options.epochs
         sections["run"] = {
-            "minutes": self.options.minutes,
-            "epochs": 1000,
+            "minutes": self.options.minutes if passes is None else None,
+            "epochs": passes or 1000,
             "keep_best": False,
             "device": self.options.device,
         }

@@ -41,10 +41,10 @@ REMEDIES: dict[str, dict[str, dict[str, Any]]] = {
 def main() -> None:
     options = parser(str(__doc__).partition("\n")[0], "runs/collapse").parse_args()
     study = Study(options)
-    rows = [
-        study.measured(name, study.trained(name, "small", REMEDIES[name]))
-        for name in chosen(REMEDIES, options.only)
-    ]
+    names = chosen(REMEDIES, options.only)
+    if not study.train_all({name: ("small", REMEDIES[name]) for name in names}):
+        return
+    rows = [study.measured(name, study.trained(name, "small", REMEDIES[name])) for name in names]
     (options.output / "images").mkdir(parents=True, exist_ok=True)
     save_figure(figure(rows), options.output / "images" / "collapse.png")
     insert(
@@ -53,8 +53,8 @@ def main() -> None:
         [
             "![KL, active dimensions and reconstruction for each remedy](images/collapse.png)",
             "",
-            f"{options.minutes:g} minutes of training for each remedy on MOSES"
-            f" ({options.device}), measured as above on {HELD_OUT:,} molecules:",
+            f"{study.length} for each remedy on MOSES, measured as above on {HELD_OUT:,}"
+            " molecules:",
             "",
             *table(rows, "remedy"),
             "",

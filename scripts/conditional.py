@@ -1,11 +1,12 @@
 """How near a conditional model comes to what it is asked for, beside drawing and filtering.
 
     molvae data prepare zinc250k -o corpora/zinc250k -p logp -p qed -p tpsa
-    python scripts/conditional.py corpora/zinc250k --minutes 12 --from druglike -o docs
+    molvae train scripts/recipes/conditional.toml
+    python scripts/conditional.py corpora/zinc250k models/conditional -o docs
 
-Trains the preset ``conditional`` (or goes on from a model with ``--from``) on the conditions, asks
-it for values of one, two and all of them, at several weights of guidance, and compares with its own
-draws without conditions: how far off these are, and how many of them it takes until one is as near.
+Asks the model for values of one, two and all of its conditions, at several weights of guidance, and
+compares with its own draws without conditions: how far off these are, and how many of them it takes
+until one is as near.
 Writes the last section of ``conditional.md`` and a figure (``images/conditional.png``). Resumable:
 what stands in ``--work`` is not done again.
 """
@@ -29,10 +30,7 @@ from molvae.base.progress import track
 from molvae.chem.properties import compute
 from molvae.datasets.corpus import Corpus
 from molvae.generator import Generator, load
-from molvae.models.presets import preset
 from molvae.plots import BLUE, GREEN, GREY, ORANGE, RED, save_figure
-from molvae.training.config import TrainConfig
-from molvae.training.loop import train
 
 WEIGHTS = (1.0, 1.5, 2.0, 3.0)
 ALONE, TOGETHER = (0.05, 0.25, 0.5, 0.75, 0.95), (0.1, 0.5, 0.9)
@@ -57,10 +55,8 @@ class Question:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("corpus")
-    parser.add_argument("--condition", nargs="+", default=["logp", "qed", "tpsa"])
-    parser.add_argument("--minutes", type=float, default=12.0, help="of training")
-    parser.add_argument("--from", dest="start", help="model to go on from, instead of a new one")
+    parser.add_argument("corpus", help="with the conditions among its labels")
+    parser.add_argument("model", help="a conditional model")
     parser.add_argument("--samples", type=int, default=100, help="draws for each question")
     parser.add_argument("--prior", type=int, default=5_000, help="draws without conditions")
     parser.add_argument("--work", type=Path, default=Path("runs/conditional"))
@@ -68,9 +64,7 @@ def main() -> None:
     options = parser.parse_args()
 
     corpus = Corpus.open(options.corpus)
-    config = settings(tuple(options.condition), options.minutes, options.start)
-    path = train(corpus, options.work / "model", config, start=options.start, resume=True)
-    generator = load(path, "cpu")
+    generator = load(options.model, "cpu")
     names = list(generator.conditions)
     labels = np.asarray(corpus.labels)[:, [corpus.label_names.index(name) for name in names]]
     known = labels[corpus.indices("train")]
@@ -85,35 +79,6 @@ def main() -> None:
         rows.append(judged(kind, weight, asked, found, prior, names, known))
         print(json.dumps({k: v for k, v in rows[-1].items() if k != "points"}), flush=True)
     write(rows, names, known, options)
-
-
-def settings(names: tuple[str, ...], minutes: float, start: str | None) -> TrainConfig:
-    """What is trained: the preset, or the model ``start``, whose latent space stays as it is."""
-    model: dict[str, Any] = {"forget": 0.9, "forget_all": 0.75}
-    if start is None:
-        model = preset("conditional").model_dump(exclude_unset=True)
-    return TrainConfig.parse(
-        {
-            "model": model,
-            "objective": {"kl_weight": 0.05},
-            "optimiser": {
-                "batch_size": 64,
-                "learning_rate": 0.002,
-                "weight_decay": 0.0,
-                "average": 0.99,
-            },
-            "schedule": {"encoder": 1.0 if start is None else 0.0},
-            "data": {"labels": [], "conditions": names},
-            "run": {
-                "minutes": minutes,
-                "epochs": 100,
-                "precision": "bf16",
-                "keep_best": False,
-                "validation_molecules": 1000,
-                "device": "cpu",
-            },
-        }
-    )
 
 
 def jobs(
@@ -217,8 +182,8 @@ def write(
         cells = [_cell(row.get(column), most.get(column)) for column in columns]
         lines.append("| " + " | ".join(cells) + " |")
     command = ["python", "scripts/conditional.py", f"corpora/{Path(options.corpus).name}"]
-    command += ["--condition", *names, "--minutes", f"{options.minutes:g}"]
-    command += ["--from", options.start] if options.start else []
+    command += [f"models/{Path(options.model).name}"]
+    command += ["--samples", str(options.samples), "--prior", str(options.prior)]
     units = zip(names, np.nanstd(known, axis=0), strict=True)
     about = (
         f"{_trained(options)} Each property alone is asked for at five quantiles of the training "
@@ -246,13 +211,12 @@ def write(
 
 
 def _trained(options: argparse.Namespace) -> str:
-    """What was trained, for how long and on how much."""
-    run = read_json(options.work / "model" / "provenance.json")
-    config = read_json(options.work / "model" / "config.json")
-    what = f"`{options.start}`, fine-tuned" if options.start else "The preset, trained"
+    """How long the model was trained and on how much."""
+    run = read_json(Path(options.model) / "provenance.json")
+    config = read_json(Path(options.model) / "config.json")
     molecules = run["steps"] * config["optimiser"]["batch_size"]
     return (
-        f"{what} for {run['seconds'] / 60:.0f} minutes ({run['steps']:,} steps,"
+        f"Trained for {run['seconds'] / 60:.0f} minutes ({run['steps']:,} steps,"
         f" {molecules:,} molecules)."
     )
 

@@ -36,13 +36,16 @@ VARIANTS: dict[str, Variant] = {
 def main() -> None:
     options = parser(str(__doc__).partition("\n")[0], "runs/variants").parse_args()
     study = Study(options)
+    names = chosen(VARIANTS, options.only)
+    if not study.train_all({_trained(name): VARIANTS[name][:2] for name in names}):
+        return
     rows = []
-    for name in chosen(VARIANTS, options.only):
+    for name in names:
         preset, changes, prior = VARIANTS[name]
         if prior == {"kind": "flow"} and importlib.util.find_spec("zuko") is None:
             print("left out: the flow prior needs zuko (pip install 'molvae[flows]')")
             continue
-        path = study.trained(name.removesuffix(f", {(prior or {}).get('kind')}"), preset, changes)
+        path = study.trained(_trained(name), preset, changes)
         if prior is not None:
             path = study.with_prior(name, path, prior)
         rows.append(study.measured(name, path))
@@ -50,8 +53,7 @@ def main() -> None:
         options.output / "variants.md",
         "table",
         [
-            f"{options.minutes:g} minutes of training for each variant on MOSES ({options.device},"
-            " the sizes of `small`), then",
+            f"{study.length} for each variant on MOSES, the sizes of `small`, then",
             f"{HELD_OUT:,} molecules of the validation part: the share of next symbols named"
             " rightly, of molecules that come back exactly",
             "(greedily, from the posterior's mean), KL to N(0, I) in nats (none without widths),"
@@ -64,6 +66,12 @@ def main() -> None:
             f"Made by `{command()}`.",
         ],
     )
+
+
+def _trained(name: str) -> str:
+    """The model that the variant is of, without the prior that is fitted to it."""
+    kind = (VARIANTS[name][2] or {}).get("kind")
+    return name.removesuffix(f", {kind}")
 
 
 if __name__ == "__main__":
