@@ -23,7 +23,6 @@ from molvae.chem.properties import compute
 from molvae.generator import load
 from molvae.latent.traversal import carried, traverse
 from molvae.plots import BLUE, GREEN, GREY, ORANGE, RED, save_figure
-from molvae.report.strips import Strip, write_strips
 
 WEIGHTS = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 PROPERTIES = {
@@ -47,6 +46,9 @@ def main() -> None:
     models = {name: ("small", _changes(weights[name])) for name in chosen(weights, options.only)}
     if not study.train_all(models):
         return
+    # Here, for it needs what draws, which a machine that only trains may lack.
+    from molvae.report.strips import Strip, write_strips
+
     rows, strips = [], []
     for name, (preset, changes) in models.items():
         path = study.trained(name, preset, changes)

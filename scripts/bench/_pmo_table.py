@@ -18,6 +18,8 @@ from molvae.oracles.tasks import TASKS
 
 PUBLISHED = json.loads((Path(__file__).parent / "pmo_published.json").read_text())
 OURS = "molvae"
+FEW = 8
+"""Tasks that stand side by side; more of them stand below each other."""
 WHOLE_WORDS = {"break_long_words": False, "break_on_hyphens": False}
 INTRODUCTION = """# PMO: how few evaluations it takes
 
@@ -30,9 +32,13 @@ one set of settings for all tasks, tuned on median1, zaleplon_mpo, sitagliptin_m
 fexofenadine_mpo and isomers_c7h8n2o2. A run whose ten best have not changed for 2,500 evaluations
 ends, and its last mean fills the rest of the area, which can only be too little.
 
-    python scripts/bench/pmo.py run --seeds 0 --out pmo
+    molvae data fetch zinc250k                # prints where the library of the last tables is
+    python scripts/bench/pmo.py run --seeds 0 1 2 --out pmo
     python scripts/bench/pmo.py run --variant latent-only --calls 1500 --out pmo --tasks median1 \\
-      zaleplon_mpo sitagliptin_mpo fexofenadine_mpo isomers_c7h8n2o2
+      zaleplon_mpo sitagliptin_mpo fexofenadine_mpo isomers_c7h8n2o2     # and the other variants
+    python scripts/bench/pmo.py run --calls 500 --seeds 0 1 2 --out pmo
+    python scripts/bench/pmo.py run --variant library-gp --calls 500 --seeds 0 1 2 --out pmo \\
+      --library zinc250k.smi                                             # and --variant random
     python scripts/bench/pmo.py table --out pmo --write docs/pmo.md
 
 Published figures are means of 3 to 5 seeds without pre-screening of a library: {sources}.
@@ -120,8 +126,7 @@ def comparison(calls: int, kinds: dict[str, dict[str, list[dict[str, Any]]]]) ->
         *({(t, run["seed"]) for t, runs in kind.items() for run in runs} for kind in kinds.values())
     )
     tasks = sorted({name for name, _ in shared})
-    head = ["variant", *tasks, "sum"]
-    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
+    rows = [["variant", *tasks, "sum"]]
     for name, kind in kinds.items():
         means = [
             statistics.mean(run["auc"] for run in kind[t] if (t, run["seed"]) in shared)
@@ -130,6 +135,13 @@ def comparison(calls: int, kinds: dict[str, dict[str, list[dict[str, Any]]]]) ->
         label = f"{name}: {VARIANTS[name].about}"
         rows.append([label, *(f"{mean:.3f}" for mean in means), f"{sum(means):.3f}"])
     both = [[run for run in kind[t] if (t, run["seed"]) in shared] for t in tasks]
+    if len(tasks) > FEW:
+        rows = [
+            ["task", *rows[0][1:]],
+            *([row[0].replace(":", ",", 1), *row[1:]] for row in rows[1:]),
+        ]
+        rows = [list(column) for column in zip(*rows, strict=True)]
+    rows.insert(1, ["---", *["---:"] * (len(rows[0]) - 1)])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([f"## {calls:,} calls, {seeds_of(both)}", "", *lines])
 

@@ -33,7 +33,7 @@ from _pmo_table import write_tables
 from _pmo_variants import VARIANTS, Variant, screened
 
 import molvae
-from molvae.base.errors import FileError
+from molvae.base.errors import FileError, ModelError
 from molvae.base.files import write_json
 from molvae.chem.alerts import alerts
 from molvae.chem.properties import describe
@@ -92,7 +92,7 @@ def one_run(name: str, seed: int, options: argparse.Namespace) -> None:
             )
         else:
             smiles, values = searched(name, seed, variant, place, options)
-    except FileError as error:
+    except (FileError, ModelError) as error:  # another process is at it, or about to begin
         print(f"{place}: {error}", flush=True)
         return
     seconds = time.perf_counter() - start
