@@ -6,11 +6,14 @@ autoencoder), or the decoder's states as it writes alone with those as it reads 
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
+from molvae.models.objective import Term
 from molvae.models.packing import Packing
 from molvae.models.parts import linear
 
@@ -105,3 +108,40 @@ def contest(
             (slope,) = torch.autograd.grad(yes.sum(), real, create_graph=True)
             own = own + 0.5 * PENALTY * slope.square().sum() / len(yes)
     return fool, own
+
+
+@dataclass
+class Matched:
+    """The terms that make things alike, and what the discriminators lose in their games."""
+
+    terms: dict[str, Term] = field(default_factory=dict)
+    losses: dict[str, Tensor] = field(default_factory=dict)
+
+    def compare(self, weight: float, x: Tensor, y: Tensor) -> None:
+        """Add :func:`mmd` of ``x (b, d)`` and ``y (b, d)``."""
+        apart = mmd(x, y)
+        self.terms["mmd"] = Term(apart.detach(), apart, weight)
+
+    def play(
+        self,
+        name: str,
+        judge: Discriminator,
+        weight: float,
+        real: Tensor,
+        fake: Tensor,
+        packings: tuple[Packing, Packing] | None = None,
+    ) -> None:
+        """Add the :func:`contest` called ``name``; ``weight`` is that of what ``fake`` loses."""
+        fool, own = contest(judge, real, fake, packings)
+        self.terms[f"{name}_adversarial"] = Term(fool.detach(), fool, weight)
+        self.losses[name] = own
+
+    @property
+    def diagnostics(self) -> dict[str, Tensor]:
+        """What each discriminator loses, for the log."""
+        return {f"{name}_discriminator": own.detach() for name, own in self.losses.items()}
+
+    @property
+    def rival(self) -> Tensor | None:
+        """What all discriminators lose together; None without any."""
+        return torch.stack(list(self.losses.values())).sum() if self.losses else None

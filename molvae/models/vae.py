@@ -21,7 +21,7 @@ from molvae.models.decoder import Decoder
 from molvae.models.encoder import Encoder
 from molvae.models.freerun import free_run
 from molvae.models.heads import Prediction, PropertyHead
-from molvae.models.matching import Discriminator, contest, mmd
+from molvae.models.matching import Discriminator, Matched
 from molvae.models.objective import ObjectiveConfig, Role, Term, Terms, kl_term
 from molvae.models.packing import Packing
 from molvae.models.parts import normal, uniform
@@ -213,13 +213,15 @@ class SequenceVAE(nn.Module):
             diagnostics["perplexity"] = codebook.perplexity(z)
             if self.training and not self.frozen and torch.is_grad_enabled():
                 codebook.note(z, generator)
-        rival = self._matched(z, states, packing, objective, generator, terms, diagnostics)
+        matched = self._matched(z, states, packing, objective, generator)
+        terms |= matched.terms
+        diagnostics |= matched.diagnostics
         if self.head is not None and batch.labels is not None:
             property_nats = self.head.negative_log_likelihood(z, batch.labels).sum() / len(batch)
             terms["property"] = Term(
                 property_nats.detach(), property_nats, objective.property_weight
             )
-        return Terms(terms, diagnostics, rival)
+        return Terms(terms, diagnostics, matched.rival)
 
     def step_done(self, total: Callable[[Tensor], Tensor], first: bool) -> None:
         """What follows a step of the optimiser: codes move (:meth:`.Codebook.learn`)."""
@@ -269,21 +271,19 @@ class SequenceVAE(nn.Module):
         packing: Packing,
         objective: ObjectiveConfig,
         generator: torch.Generator,
-        terms: dict[str, Term],
-        diagnostics: dict[str, Tensor],
-    ) -> Tensor | None:
-        """Add the terms by which z ``(b, d)`` becomes like the prior, and what the decoder writes
-        from the prior like molecules; what the discriminators lose, if there are any."""
-        costs: dict[str, tuple[Tensor, Tensor]] = {}
+    ) -> Matched:
+        """What makes z ``(b, d)`` like the prior, and what the decoder writes from the prior like
+        molecules, by its packed ``states``."""
+        matched = Matched()
         if objective.mmd_weight or "latent" in self.rivals:
             prior, noise = (normal(tuple(z.shape), generator, z) for _ in range(2))
             # What a molecule does not reach into is the prior itself.
             z = torch.where(z == 0, noise, z)
             if objective.mmd_weight:
-                apart = mmd(z, prior)
-                terms["mmd"] = Term(apart.detach(), apart, objective.mmd_weight)
+                matched.compare(objective.mmd_weight, z, prior)
             if "latent" in self.rivals:
-                costs["latent"] = contest(self._rival("latent"), prior, z)
+                weight = objective.latent_adversarial_weight
+                matched.play("latent", self._rival("latent"), weight, prior, z)
         if "decoder" in self.rivals:
             start = normal((max(1, len(z) // _FREE), z.shape[1]), generator, z)
             shown = self.told(self.bottleneck.shown(start))
@@ -291,16 +291,10 @@ class SequenceVAE(nn.Module):
             tokens, lengths = free_run(self.decoder, shown, self.max_length, special, generator)
             free = self._packing(lengths)
             alone = self.decoder.states(free, free.pack(tokens), shown)
-            both = (packing, free)
-            costs["decoder"] = contest(self._rival("decoder"), states, alone, both)
-        weights = {
-            "latent": objective.latent_adversarial_weight,
-            "decoder": objective.decoder_adversarial_weight,
-        }
-        for name, (fool, own) in costs.items():
-            terms[f"{name}_adversarial"] = Term(fool.detach(), fool, weights[name])
-            diagnostics[f"{name}_discriminator"] = own.detach()
-        return torch.stack([own for _, own in costs.values()]).sum() if costs else None
+            weight = objective.decoder_adversarial_weight
+            judge = self._rival("decoder")
+            matched.play("decoder", judge, weight, states, alone, (packing, free))
+        return matched
 
     def _rival(self, name: str) -> Discriminator:
         return cast(Discriminator, self.rivals[name])
