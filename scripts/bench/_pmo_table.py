@@ -43,7 +43,8 @@ ends, and its last mean fills the rest of the area, which can only be too little
 
 Published figures are means of 3 to 5 seeds without pre-screening of a library: {sources}.
 "minutes" are CPU time of one thread, the task's own included (in deco_hop and scaffold_hop its
-pharmacophore fingerprint is three quarters of it); "molecules" how many unique ones were evaluated; "good" the share of the hundred best that have no
+pharmacophore fingerprint is three quarters of it);
+"molecules" how many unique ones were evaluated; "good" the share of the hundred best that have no
 alert (PAINS, BRENK, NIH) and an SA below 4: a search that is told nothing but a score finds what
 has the score, and for the made-up profiles of several tasks that is no drug. What must hold
 besides is said by constraints ([campaigns.md](campaigns.md)). A value in bold is the best of its
