@@ -32,7 +32,6 @@ one set of settings for all tasks, tuned on median1, zaleplon_mpo, sitagliptin_m
 fexofenadine_mpo and isomers_c7h8n2o2. A run whose ten best have not changed for 2,500 evaluations
 ends, and its last mean fills the rest of the area, which can only be too little.
 
-    molvae data fetch zinc250k                # prints where the library of the last tables is
     python scripts/bench/pmo.py run --seeds 0 1 2 --out pmo
     python scripts/bench/pmo.py run --variant latent-only --calls 1500 --out pmo --tasks median1 \\
       zaleplon_mpo sitagliptin_mpo fexofenadine_mpo isomers_c7h8n2o2     # and the other variants
@@ -40,6 +39,8 @@ ends, and its last mean fills the rest of the area, which can only be too little
     python scripts/bench/pmo.py run --variant library-gp --calls 500 --seeds 0 1 2 --out pmo \\
       --library zinc250k.smi                                             # and --variant random
     python scripts/bench/pmo.py table --out pmo --write docs/pmo.md
+
+The library is ZINC250k as `molvae data fetch zinc250k` leaves it.
 
 Published figures are means of 3 to 5 seeds without pre-screening of a library: {sources}.
 "minutes" are CPU time of one thread, the task's own included (in deco_hop and scaffold_hop its
