@@ -33,7 +33,7 @@ from _pmo_table import write_tables
 from _pmo_variants import VARIANTS, Variant, screened
 
 import molvae
-from molvae.base.errors import FileError, ModelError
+from molvae.base.errors import FileError
 from molvae.base.files import write_json
 from molvae.chem.alerts import alerts
 from molvae.chem.properties import describe
@@ -92,7 +92,7 @@ def one_run(name: str, seed: int, options: argparse.Namespace) -> None:
             )
         else:
             smiles, values = searched(name, seed, variant, place, options)
-    except (FileError, ModelError) as error:  # another process is at it, or about to begin
+    except FileError as error:
         print(f"{place}: {error}", flush=True)
         return
     seconds = time.perf_counter() - start
@@ -118,6 +118,8 @@ def searched(
     """The molecules of a search in the order of evaluation, and their values."""
     generator = molvae.load(options.model, "cpu")
     store = place.with_suffix(".sqlite")
+    if store.exists() and store.stat().st_size == 0:
+        raise FileError("another process is about to begin it; if none is, remove the empty file")
     calls = 0
     while calls < options.calls:
         calls = min(options.calls, calls + CHUNK)
