@@ -45,6 +45,8 @@ def parser(description: str, work: str) -> argparse.ArgumentParser:
     made.add_argument("corpus", help="prepared by molvae data prepare moses")
     made.add_argument("--minutes", type=float, default=10.0, help="of training for each")
     made.add_argument("--epochs", type=int, help="passes over the corpus for each, not minutes")
+    made.add_argument("--start", type=Path, help="a model that all of them begin as")
+    made.add_argument("--learning-rate", type=float, default=0.003)
     made.add_argument("--batch-size", type=int, default=128)
     made.add_argument("--train-only", action="store_true", help="measure another time, elsewhere")
     made.add_argument("--samples", type=int, default=3000)
@@ -89,6 +91,8 @@ class Study:
     def length(self) -> str:
         """How long each is trained, in words."""
         at = f"batches of {self.options.batch_size}, {self.options.device}"
+        if self.options.start is not None:
+            at += f", beginning as `{self.options.start.name}`"
         if self.options.epochs is None:
             return f"{self.options.minutes:g} minutes of training ({at})"
         return f"{self.options.epochs} passes ({at})"
@@ -102,7 +106,8 @@ class Study:
     def trained(self, name: str, preset: str, changes: Mapping[str, Mapping[str, Any]]) -> Path:
         """The model ``name``: a preset with some settings changed, trained if it is not yet."""
         path = self.options.work / slug(name)
-        train(self.corpus, path, self.settings(preset, changes), resume=True)
+        settings = self.settings(preset, changes)
+        train(self.corpus, path, settings, start=self.options.start, resume=True)
         return path
 
     def settings(self, preset: str, changes: Mapping[str, Mapping[str, Any]]) -> TrainConfig:
@@ -114,7 +119,7 @@ class Study:
         }
         sections["optimiser"] = {
             "batch_size": self.options.batch_size,
-            "learning_rate": 0.003,
+            "learning_rate": self.options.learning_rate,
             "weight_decay": 0.0,
         }
         passes = self.options.epochs

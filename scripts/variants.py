@@ -5,10 +5,16 @@
 In turn and resumable: what stands in ``--work`` is not done again. The table goes into
 ``variants.md`` between its comments. A flow prior needs ``pip install 'molvae[flows]'``; without it
 its row is left out.
+
+    python scripts/variants.py corpora/moses --start runs/variants/VAE__beta_0.1 --minutes 12 \
+      --only "VAE, beta 0.1" VAE-GAN --work runs/gan --mark gan -o docs
+
+What a critic of the decoder does to a model that is trained already, beside as much time without.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 from typing import Any
 
@@ -34,7 +40,7 @@ VARIANTS: dict[str, Variant] = {
 
 
 def main() -> None:
-    options = parser(str(__doc__).partition("\n")[0], "runs/variants").parse_args()
+    options = _parser().parse_args()
     study = Study(options)
     names = chosen(VARIANTS, options.only)
     if not study.train_all({_trained(name): VARIANTS[name][:2] for name in names}):
@@ -51,7 +57,7 @@ def main() -> None:
         rows.append(study.measured(name, path))
     insert(
         options.output / "variants.md",
-        "table",
+        options.mark,
         [
             f"{study.length} for each variant on MOSES, the sizes of `small`, then",
             f"{HELD_OUT:,} molecules of the validation part: the share of next symbols named"
@@ -66,6 +72,12 @@ def main() -> None:
             f"Made by `{command()}`.",
         ],
     )
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = parser(str(__doc__).partition("\n")[0], "runs/variants")
+    made.add_argument("--mark", default="table", help="comments of variants.md to write between")
+    return made
 
 
 def _trained(name: str) -> str:

@@ -158,6 +158,23 @@ def test_token_dropout_may_change(start):
     assert prepare(chains(), config, load_model(start)).model.config.token_dropout == 0.5
 
 
+def test_a_discriminator_is_gained_kept_exchanged_and_lost(start, tmp_path):
+    def tuned(begin, name, **sizes):
+        config = TrainConfig.parse({"model": sizes, "run": SHORT})
+        out = train(chains(), tmp_path / name, config, start=begin, progress=False)
+        return load_model(out)
+
+    gained = tuned(start, "gained", decoder_discriminator=8)
+    rivals = {k: v for k, v in get_weights(gained.model).items() if k.startswith("rivals.")}
+    assert rivals
+    kept = get_weights(prepare(chains(), TrainConfig(), gained).model)
+    assert all(torch.equal(value, kept[name]) for name, value in rivals.items())
+    wider = tuned(tmp_path / "gained", "wider", decoder_discriminator=12)
+    assert wider.config.model.decoder_discriminator == 12
+    lost = tuned(tmp_path / "gained", "lost", decoder_discriminator=0)
+    assert not [name for name in get_weights(lost.model) if name.startswith("rivals.")]
+
+
 def test_a_head_without_its_labels_is_an_error_that_offers_the_choices(start):
     corpus = corpus_of(("CCO", "CCN", "CCCO", "CCCN", "CO"))
     with pytest.raises(InputError, match=r"no label 'size'.*data\.labels"):

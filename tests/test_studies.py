@@ -18,6 +18,7 @@ from _study import Study, insert, parser  # noqa: E402
 from molvae.datasets.corpus import build_corpus  # noqa: E402
 from molvae.datasets.options import CorpusOptions  # noqa: E402
 from molvae.datasets.splits import SplitOptions  # noqa: E402
+from molvae.training.checkpoint import load_model  # noqa: E402
 
 SAMPLE = SCRIPTS.parent / "data" / "samples" / "moses_2000.smi"
 
@@ -62,6 +63,17 @@ def test_a_model_is_trained_and_measured_once(study):
     path = study.trained("beta 0.1", "small", beta_sweep._changes(0.1))
     assert study.measured("beta 0.1", path)["FCD"] == 7.0
     assert (path / "model.safetensors").stat().st_mtime_ns == written
+
+
+def test_models_of_a_study_can_begin_as_one_that_is_trained(study):
+    first = study.trained("first", "small", {})
+    study.options.start = first
+    try:
+        gan = study.trained("gan", *variants.VARIANTS["VAE-GAN"][:2])
+    finally:
+        study.options.start = None
+    provenance = load_model(gan).provenance
+    assert provenance["started_from"]["started"] == load_model(first).provenance["started"]
 
 
 def test_a_table_takes_the_place_of_the_one_before(tmp_path):

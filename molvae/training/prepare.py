@@ -36,6 +36,8 @@ ADJUSTABLE = frozenset(
         "forget",
         "forget_all",
         "forget_end",
+        "latent_discriminator",
+        "decoder_discriminator",
         "prior",
         "critic",
     }
@@ -166,14 +168,19 @@ def resolve_head(
 def adopt(start: Loaded, model: SequenceVAE, tokenizer: Tokenizer, *, keep_head: bool) -> None:
     """Copy the weights of ``start`` into ``model``, whose ``tokenizer`` may know more symbols.
 
-    Without ``keep_head`` the head of ``model``, if it has one, stays as it is.
+    Without ``keep_head`` the head of ``model``, if it has one, stays as it is; so do discriminators
+    that ``start`` has not, or has of another size.
     """
     own = get_weights(model)
     weights = {
         name: value
         for name, value in get_weights(start.model).items()
-        if name in own or not name.startswith(("prior.", "critic."))
+        if name in own or not name.startswith(("prior.", "critic.", "rivals."))
     }
+    for name, value in own.items():
+        if name.startswith("rivals."):
+            given = weights.get(name)
+            weights[name] = value if given is None or given.shape != value.shape else given
     if not keep_head:
         heads = {k: v for k, v in own.items() if k.startswith("head.")}
         weights = {k: v for k, v in weights.items() if not k.startswith("head.")} | heads
