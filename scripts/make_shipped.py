@@ -1,6 +1,7 @@
 """A model as molvae ships it, from its public data to the directory in the package.
 
     python scripts/make_shipped.py moses --hardware "one NVIDIA H100"
+    python scripts/make_shipped.py moses --device cpu --hardware "one core of ..."     # days
     python scripts/make_shipped.py druglike --model DIR --corpus DIR --hardware "..."  # trained
 
 Prepares the corpus, trains by the recipe (interrupted, the same line goes on), teaches a critic of
@@ -88,10 +89,15 @@ RECIPES = {
 }
 
 
-def steps(name: str, model: Path | None, corpus: Path | None) -> list[Step]:
-    """The commands, of which those that ``model`` and ``corpus`` stand for are left out."""
+def steps(
+    name: str, model: Path | None, corpus: Path | None, device: str | None = None
+) -> list[Step]:
+    """The commands, of which those that ``model`` and ``corpus`` stand for are left out.
+
+    ``device`` is where models are trained, in place of what their recipes say.
+    """
     recipe, out = RECIPES[name], RUNS / name
-    data = corpus or out / recipe.prepare.split()[0]
+    data = corpus or out / "corpus"
     trained = model or out / recipe.stages[-1]
     first = []
     if corpus is None:
@@ -110,6 +116,7 @@ def steps(name: str, model: Path | None, corpus: Path | None) -> list[Step]:
                 Step(
                     f"Train: {stage}",
                     f"molvae train {recipe_file(stage)}{start} --corpus {data} -o {out / stage}"
+                    + (f" --device {device}" if device else "")
                     + ("" if head else " --resume"),
                     out / stage / "config.json" if head else None,
                 )
@@ -157,7 +164,7 @@ def last_step(name: str) -> Step:
 
 def calibration(name: str, corpus: Path | None) -> Step:
     """What `molvae anomalies` counts as usual: molecules of the corpus' test part."""
-    data = corpus or RUNS / name / RECIPES[name].prepare.split()[0]
+    data = corpus or RUNS / name / "corpus"
     return Step(
         "Calibrate what counts as an anomaly",
         f"molvae anomalies --reference {SHIPPED / name} --data {data} -n 4000"
@@ -204,10 +211,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--hardware", help="what it was trained on, in words; goes into provenance")
     parser.add_argument("--model", type=Path, help="take this trained model, train none")
     parser.add_argument("--corpus", type=Path, help="take this corpus, prepare none")
+    parser.add_argument("--device", help="where to train, other than its recipes say: cpu")
     parser.add_argument("--list", action="store_true", help="print the commands, run none")
     chosen = parser.parse_args(arguments)
     name, model, corpus = chosen.name, chosen.model, chosen.corpus
-    todo = steps(name, model, corpus)
+    todo = steps(name, model, corpus, chosen.device)
     end = [last_step(name), calibration(name, corpus)]
     if chosen.list:
         print("\n".join(step.command for step in [*todo, *end]))

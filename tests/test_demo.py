@@ -119,6 +119,16 @@ def test_figures_are_means_over_seeds_with_their_range(tmp_path: Path) -> None:
     assert found["evaluation"]["seeds"] == [0, 1, 2]
 
 
+@pytest.mark.parametrize("name", make_shipped.RECIPES)
+def test_each_step_of_making_a_model_writes_to_a_place_of_its_own(name: str) -> None:
+    commands = [s.command for s in make_shipped.steps(name, None, None, "cpu")]
+    outputs = [re.findall(r" -o (\S+)", command) for command in commands]
+    assert len({tuple(found) for found in outputs}) == len(commands)
+    assert all(("--device cpu" in c) == ("molvae train" in c) for c in commands)
+    shown = json.loads((model_path(name) / "provenance.json").read_text())["commands"]
+    assert shown == make_shipped.first_facts(name, "")["commands"]
+
+
 def test_making_a_model_can_begin_with_one_that_is_trained() -> None:
     commands = [s.command for s in make_shipped.steps("druglike", Path("m"), Path("c"))]
     assert not any("train" in command or "prepare" in command for command in commands)

@@ -274,6 +274,19 @@ def test_a_model_whose_corpus_is_gone_asks_for_data(generator: Generator) -> Non
         held_out_of(lost)
 
 
+def test_a_folder_that_happens_to_be_called_as_the_corpus_is_none(
+    generator: Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "moses").mkdir()
+    lost = Generator(generator.model, generator.tokenizer, None, {"corpus": {"path": "moses"}})
+    with pytest.raises(InputError, match=r"is not at moses; give .* with --held-out FILE"):
+        held_out_of(lost, flag="--held-out")
+    file = tmp_path / "some.smi"
+    file.write_text("CCO\n")
+    assert held_out_of(lost, str(file)).smiles == ["CCO"]
+
+
 def test_all_signs_are_measured_together(health: Health, generator: Generator) -> None:
     back, samples = health.reconstruction, health.samples
     assert back.molecules == 40

@@ -119,7 +119,9 @@ def _held_out(
 ) -> Sequence[str] | None:
     """The file that is named, else of the model's corpus, else (None) of the reference."""
     try:
-        return held_out_of(generator, chosen.held_out, smiles_column=chosen.smiles_column).smiles
+        return held_out_of(
+            generator, chosen.held_out, smiles_column=chosen.smiles_column, flag="--held-out"
+        ).smiles
     except InputError:
         if chosen.held_out is not None or reference.trained_on_itself:
             raise

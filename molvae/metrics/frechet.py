@@ -50,4 +50,5 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
     middle = np.linalg.eigvalsh(root @ b.covariance @ root)
     apart = a.mean - b.mean
     spread = np.trace(a.covariance) + np.trace(b.covariance)
-    return float(apart @ apart + spread - 2 * np.sqrt(np.clip(middle, 0, None)).sum())
+    distance = float(apart @ apart + spread - 2 * np.sqrt(np.clip(middle, 0, None)).sum())
+    return max(distance, 0.0)  # of one distribution and itself, rounding leaves a little less

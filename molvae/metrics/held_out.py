@@ -36,15 +36,19 @@ def held_out_of(
     *,
     labels: Sequence[str] = (),
     smiles_column: str | None = None,
+    flag: str = "--data",
 ) -> HeldOut:
     """The test part of the model's corpus (else its validation part), or all of the file ``data``.
 
     ``labels`` are the columns of ``data`` that hold targets of the model; a corpus has its own.
+    ``flag`` is what gives ``data`` on the command line, for messages.
 
     The corpus is where the model's provenance says. Raises :class:`InputError` where it is not
     there, or has no held-out part, and no ``data`` is given.
     """
-    corpus = _own_corpus(generator, required=data is None)
+    corpus, problem = _own_corpus(generator)
+    if corpus is None and data is None:
+        raise InputError(f"{problem}; give molecules that it has not seen with {flag} FILE")
     training = None if corpus is None else _Training(corpus)
     if data is not None:
         return _of_file(generator, data, labels, smiles_column, training)
@@ -56,7 +60,7 @@ def held_out_of(
     else:
         raise InputError(
             f"the corpus {corpus.path} has no test or validation part; give held-out molecules "
-            "with --data"
+            f"with {flag}"
         )
     place = {name: i for i, name in enumerate(corpus.label_names)}
     values = {n: np.asarray(corpus.labels[rows, place[n]]) for n in generator.targets if n in place}
@@ -75,20 +79,18 @@ class _Training:
             yield from self._corpus.smiles(rows[start : start + _CHUNK])
 
 
-def _own_corpus(generator: Generator, *, required: bool) -> Corpus | None:
+def _own_corpus(generator: Generator) -> tuple[Corpus | None, str]:
+    """The corpus that the model was trained on, or None and why it is not to be had."""
     facts = generator.provenance.get("corpus", {})
     path = facts.get("path")
-    if path is not None and Path(path).is_dir():
-        corpus = Corpus.open(path)
-        if corpus.sha256 == facts.get("sha256"):
-            return corpus
-        problem = f"the corpus at {path} is no longer the one that this model was trained on"
-    else:
-        where = f"at {path}" if path is not None else "named in its provenance"
-        problem = f"the corpus of this model is not {where}"
-    if required:
-        raise InputError(f"{problem}; give molecules that it has not seen with --data FILE")
-    return None
+    if path is None:
+        return None, "the corpus of this model is not named in its provenance"
+    if not (Path(path) / "meta.json").is_file():  # nothing there, or something else of that name
+        return None, f"the corpus of this model is not at {path}"
+    corpus = Corpus.open(path)
+    if corpus.sha256 != facts.get("sha256"):
+        return None, f"the corpus at {path} is no longer the one that this model was trained on"
+    return corpus, ""
 
 
 def _of_file(
