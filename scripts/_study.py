@@ -45,6 +45,7 @@ def parser(description: str, work: str) -> argparse.ArgumentParser:
     made.add_argument("corpus", help="prepared by molvae data prepare moses")
     made.add_argument("--minutes", type=float, default=10.0, help="of training for each")
     made.add_argument("--epochs", type=int, help="passes over the corpus for each, not minutes")
+    made.add_argument("--updates", type=int, help="steps of training for each, not minutes")
     made.add_argument("--start", type=Path, help="a model that all of them begin as")
     made.add_argument("--learning-rate", type=float, default=0.003)
     made.add_argument("--batch-size", type=int, default=128)
@@ -93,6 +94,8 @@ class Study:
         at = f"batches of {self.options.batch_size}, {self.options.device}"
         if self.options.start is not None:
             at += f", beginning as `{self.options.start.name}`"
+        if self.options.updates is not None:
+            return f"{self.options.updates:,} steps of training ({at})"
         if self.options.epochs is None:
             return f"{self.options.minutes:g} minutes of training ({at})"
         return f"{self.options.epochs} passes ({at})"
@@ -122,10 +125,11 @@ class Study:
             "learning_rate": self.options.learning_rate,
             "weight_decay": 0.0,
         }
-        passes = self.options.epochs
+        passes, updates = self.options.epochs, self.options.updates
         sections["run"] = {
-            "minutes": self.options.minutes if passes is None else None,
+            "minutes": self.options.minutes if passes is None and updates is None else None,
             "epochs": passes or 1000,
+            "steps": updates,
             "keep_best": False,
             "device": self.options.device,
         }
