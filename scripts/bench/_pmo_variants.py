@@ -57,12 +57,17 @@ VARIANTS: dict[str, Variant] = {
     "no-latent": Variant(
         "a surrogate of structures and descriptors", {"surrogate": ["structure", "descriptors"]}
     ),
+    "latent-ard": Variant(
+        "a length for each latent dimension in the surrogate",
+        {"surrogate": ["structure", "descriptors", "latent_ard"]},
+    ),
     "deep": Variant("a Gaussian process with a network in its kernel", {"learner": "deep"}),
     "ensemble": Variant("an ensemble of networks as the surrogate", {"learner": "ensemble"}),
     "regions": Variant("three trust regions at once", {"regions": 3}),
     "logei": Variant("batches by expected improvement", {"acquisition": "logei"}),
     "ucb": Variant("batches by upper confidence bound", {"acquisition": "ucb"}),
     "one-round": Variant("one generation between evaluations", {"rounds": 1}),
+    "prior": Variant("and samples of the model among the candidates", {"routes": {"prior": 1.0}}),
     "gradient": Variant("and ascents of the surrogate by gradient", {"routes": {"gradient": 1.0}}),
     "refresh": Variant("and a decoder refreshed every 500 evaluations", {"refresh": 500}),
     "random": Variant("random molecules of a library", library="random"),
