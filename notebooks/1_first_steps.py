@@ -110,10 +110,9 @@ came_back = [
 MoleculeGrid([*drugs.values(), *back], [*drugs, *came_back], columns=5, width=165, height=130)
 
 # %% [markdown]
-# **What to see:** above what went in, below what came back. Most molecules return exactly; of
-# molecules like those of its training, which the model has not seen, 93.3 % do. Where one comes
-# back as another it is a close relative: what is unlike the training molecules (many of these drugs
-# are smaller) is remembered less exactly.
+# **What to see:** above what went in, below what came back. These drugs return exactly, and so do
+# 93.3 % of molecules like those of its training that the model has not seen. What is unlike them
+# often does not: much smaller molecules, such as ethanol or toluene, come back as larger ones.
 #
 # ## The neighbours of a molecule
 #
@@ -138,20 +137,20 @@ def neighbours(step: float) -> dict[str, float]:
     return {new[i]: float(likeness[i]) for i in order}
 
 
-near = neighbours(1.0)
+near = neighbours(2.0)
 shown = dict(list(near.items())[:7])
 MoleculeGrid(
     [lead, *shown], ["lidocaine", *(f"similarity {value:.2f}" for value in shown.values())]
 )
 
 # %% [markdown]
-# **What to see:** the frame of lidocaine stays, and an end of it is exchanged: a fluorine, a
-# nitrile or an oxygen where a methyl was; further down more of it changes. Charges are as in ZINC,
-# where acids are anions and amines cations. The similarity (Tanimoto, 1 for the same molecule)
-# counts shared surroundings of atoms.
+# **What to see:** of all that were found, the seven most like lidocaine. The frame stays, and an
+# end of it is exchanged: a halogen or an amine where a methyl was, a carbon more. Further down the
+# list more of it changes. Charges, where there are any, are as in ZINC: acids are anions and amines
+# cations. The similarity (Tanimoto, 1 for the same molecule) counts shared surroundings of atoms.
 
 # %%
-steps = (0.5, 1.0, 2.0) if SMOKE else (0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
+steps = (1.0, 2.0, 3.0) if SMOKE else (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
 likeness = [list(neighbours(step).values()) or [np.nan] for step in steps]
 
 figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")
@@ -163,8 +162,10 @@ ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# **What to see:** each dot is a new molecule. Short steps give close analogues, long steps go
-# elsewhere: the length of the step is the knob between "more of the same" and "something new".
+# **What to see:** each dot is a new molecule. After short steps nearly all draws are lidocaine
+# again, so there are few dots; then come its relatives, and long steps go elsewhere: the length of
+# the step is the knob between "more of the same" and "something new". (Notebook 4 finds analogues
+# at a chosen similarity without turning it by hand.)
 #
 # ## What the model thinks of a molecule
 #
@@ -185,10 +186,10 @@ ax.set(xlabel="log P, computed by RDKit", ylabel="log P, predicted from z")
 plt.show()
 
 # %% [markdown]
-# **What to see:** the cloud rises with the orange line, so the numbers of a molecule do hold its
-# log P; but it is flatter than the line: what is extreme is predicted to be less so. The grey bars,
-# two standard deviations, are wide and most of them reach the line: the model knows that it is not
-# sure. Such predictions are a direction for a search, not a measurement.
+# **What to see:** the cloud follows the orange line, so the numbers of a molecule do hold its
+# log P; it is a little flatter than the line: what is extreme is predicted to be less so. The grey
+# bars, two standard deviations, nearly all reach the line, more of them than the 95 % that should:
+# the model is less sure than it might be. It is good enough to lead a search, and no measurement.
 #
 # ## Where to go from here
 #

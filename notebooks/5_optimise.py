@@ -166,11 +166,23 @@ for number in range(2, rounds + 1):
     sheet.to_csv(table, index=False)
     with molvae.Campaign.open(path, sane) as campaign:
         campaign.tell(read_results(table, campaign.assays))
-sheet[["id", "predicted", "uncertainty", "route", "nearest_tested", "similarity", "pIC50"]]
+MoleculeGrid(
+    [s for pair in zip(sheet["smiles"], sheet["nearest_tested"], strict=True) for s in pair],
+    [
+        text
+        for row in sheet.itertuples()
+        for text in (
+            f"{row.route}: {row.predicted:.1f} ± {row.uncertainty:.1f}, measured {row.pIC50}",
+            f"nearest tested, similarity {row.similarity:.2f}",
+        )
+    ],
+    columns=4,
+)
 
 # %% [markdown]
-# The last batch, with reasons: what was predicted before the measurement and how sure that was, by
-# which route the molecule was found, and the most similar molecule that had been tested.
+# **What to see:** the last batch, each molecule beside the most similar one that had been tested
+# before it. Below it by which route it was found, what was predicted and how sure that was, and
+# what was measured then. All of it is in the table that goes to the laboratory.
 
 # %%
 with molvae.Campaign.open(path, sane) as campaign:

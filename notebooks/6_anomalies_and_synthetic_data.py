@@ -66,9 +66,11 @@ captions = [f"{name}: {verdict}" for name, verdict in zip(guests, judged.verdict
 MoleculeGrid(list(guests.values()), captions)
 
 # %% [markdown]
-# **What to see:** natural products, sugars, explosives and rings of ethers are no members of a
-# screening collection, and most of them are called so; drugs that could be of it are usual. What
-# the model cannot even read is an anomaly with that as its reason.
+# **What to see:** a natural product, a sugar, a solvent and a ring of ethers are no members of a
+# screening collection, and are called so; drugs that could be of it are usual. What is merely
+# unwelcome, TNT, need not be unusual: it is a small aromatic molecule like many others here, and
+# a filter of alerts is what to keep it out. What the model cannot even read is an anomaly with that
+# as its reason.
 #
 # The word *anomaly* has a price that is stated: at most 5 % of molecules like the usual ones are
 # called so by mistake. Is that true of molecules that the detector has not seen?
@@ -151,8 +153,9 @@ ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# **What to see:** .5 is guessing. An attack with the synthetic table alone stays near it; the
-# others need the model that was trained on the private table, which is not shared. With a few
+# **What to see:** .5 is guessing. An attack with the synthetic table alone stays near it. The
+# others need the model that was trained on the private table, and one that compares it with the
+# model before that training is nearly always right: share the table, never that model. With a few
 # hundred molecules these bars are rough: the report of `molvae synthesize` has their standard
 # errors.
 #
