@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -17,21 +18,44 @@ from molvae.latent.anomaly import writes_alone
 from molvae.metrics.distributions import SHOWN, Distribution, distribution
 from molvae.metrics.profile import Profile, profile
 from molvae.oracles.fitted.features import FeatureSpace
+from molvae.oracles.fitted.labels import Refused
 from molvae.oracles.fitted.options import Task
 from molvae.synthesis.draw import PARTS, candidates, fine_tuned, resampled, taken
 from molvae.synthesis.judge import Side, fidelity, model_losses, privacy, usefulness
 from molvae.synthesis.labels import LabelModel
-from molvae.synthesis.options import SynthesisOptions
-from molvae.synthesis.table import Table, descriptor_of, read_private
+from molvae.synthesis.options import MOST, SynthesisOptions
+from molvae.synthesis.table import Table, descriptor_of, read_private, without_text
 
 
 @dataclass(frozen=True, eq=False)
 class Synthesis:
-    """Columns of the synthetic set, a report of plain values, and distributions for figures."""
+    """Columns of the synthetic set, a report of plain values, and distributions for figures.
+
+    These can be shared. ``refused``, the rows of the private table that are left out, quotes them
+    and is for its owner alone.
+    """
 
     columns: dict[str, Any]
     report: dict[str, Any]
     distributions: tuple[Distribution, ...]
+    refused: list[Refused]
+
+    @property
+    def shortfall(self) -> str | None:
+        """Where there are fewer molecules than were asked for: why, and what to do."""
+        made, asked = self.report["molecules"], self.report["asked"]
+        if made == asked:
+            return None
+        enough = math.ceil(self.report["options"]["oversample"] * asked / made)
+        remedy = (
+            f"draw more (--set oversample={enough})"
+            if enough <= MOST
+            else "raise max_similarity, or ask for fewer"
+        )
+        return (
+            f"{asked - made:,} fewer than the {asked:,} asked for: a third of what is drawn is kept, "
+            f"less copies and what is too similar; {remedy}"
+        )
 
 
 def synthesize(
@@ -137,7 +161,7 @@ def synthesize(
         "table": {
             "rows": table.rows,
             "molecules": len(table.smiles),
-            "refused": [r._asdict() for r in table.refused],
+            "refused": without_text(table.refused),
             "learnt_from": len(learnt.smiles),
             "held_out": len(held_out.smiles),
             "readable": readable,
@@ -145,6 +169,7 @@ def synthesize(
         "model": model,
         "candidates": {**counts, "left": len(pool.smiles)},
         "molecules": len(rows),
+        "asked": wanted,
         "fidelity": fidelity(*sides, table.names, fcd=options.fcd, seed=options.seed,
                              progress=progress),
         "usefulness": usefulness(*sides, table.names, tasks, trees=options.trees,
@@ -160,7 +185,7 @@ def synthesize(
         **{name: values[:, i] for i, name in enumerate(table.names)},
         **{name: extra[:, i] for i, name in enumerate(options.properties)},
     }
-    return Synthesis(columns, report, _distributions(sides, table.names))
+    return Synthesis(columns, report, _distributions(sides, table.names), table.refused)
 
 
 def _values(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -81,6 +82,24 @@ def read_private(
                 f"{os.fspath(path)}, column {name!r}: fewer than {LEAST} molecules have a number"
             )
     return Table(list(found), values, tuple(labels), count, refused)
+
+
+def without_text(refused: Sequence[Refused]) -> list[dict[str, Any]]:
+    """Rows that are left out, as a report that is shared may name them: by number and cause.
+
+    The rest of a reason may quote the row, or name an atom of a molecule that is private though it
+    cannot be used.
+
+    >>> without_text([Refused(7, "CN(C)(C)C", "impossible valence (N, atom 2)")])
+    [{'row': 7, 'reason': 'impossible valence'}]
+    >>> without_text([Refused(8, "C", 'label IC50 (nM) is not a number ("CCO")')])
+    [{'row': 8, 'reason': 'label IC50 (nM) is not a number'}]
+    """
+    causes = []
+    for row, _, reason in refused:
+        cause, quotes, _ = reason.partition(' ("')  # the name of a column may have a bracket, too
+        causes.append({"row": row, "reason": cause if quotes else reason.partition(" (")[0]})
+    return causes
 
 
 def is_class(values: np.ndarray) -> bool:
