@@ -36,16 +36,17 @@ def run(*arguments: object) -> Any:
 
 @pytest.fixture(scope="module")
 def table(zinc: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """150 molecules with a computed descriptor, a label with gaps, and a class; two bad rows."""
+    """150 molecules with a computed descriptor, a label and a grade with gaps, and a class; two bad
+    rows."""
     path = tmp_path_factory.mktemp("private") / "private.csv"
     smiles = zinc[:150]
     logp, tpsa = compute(smiles, ["logp", "tpsa"], progress=False).T
     rows = [
-        f"{s},{a:.4f},{'' if i % 5 == 0 else f'{b / 10:.1f}'},{int(b > 60)}"
+        f"{s},{a:.4f},{'' if i % 5 == 0 else f'{b / 10:.1f}'},{int(b > 60)},{i % 8 or ''}"
         for i, (s, a, b) in enumerate(zip(smiles, logp, tpsa, strict=True))
     ]
-    bad = ["CSecretC1,1,1,0", "CCO,1,CSecretO,0"]
-    path.write_text("\n".join(["smiles,logp,assay,polar", *rows, *bad]) + "\n")
+    bad = ["CSecretC1,1,1,0,1", "CCO,1,CSecretO,0,1"]
+    path.write_text("\n".join(["smiles,logp,assay,polar,grade", *rows, *bad]) + "\n")
     return path
 
 
@@ -54,8 +55,22 @@ def test_a_synthetic_set_holds_none_of_the_table_and_says_what_it_kept(
     table: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     out, page, report = tmp_path / "new.csv", tmp_path / "r.html", tmp_path / "r.json"
-    labels = ("--label", "logp", "--label", "assay", "--label", "polar", "--property", "mw")
-    flags = (*labels, "--model", tiny_model, "--epochs", 1, "--no-fcd", "-n", 60, "--workers", 1)
+    names = ("logp", "assay", "polar", "grade")
+    labels = [text for name in names for text in ("--label", name)]
+    flags = (
+        *labels,
+        "--property",
+        "mw",
+        "--model",
+        tiny_model,
+        "--epochs",
+        1,
+        "--no-fcd",
+        "-n",
+        60,
+        "--workers",
+        1,
+    )
     flags = (*flags, "--set", "trees=10", "--set", "oversample=2", "--max-similarity", "0.6")
     told = run("synthesize", table, "-o", out, "--html", page, "--report", report, *flags).stderr
     rows = list(csv.DictReader(out.open()))
@@ -67,8 +82,9 @@ def test_a_synthetic_set_holds_none_of_the_table_and_says_what_it_kept(
                    fingerprints(parse_many(private), 2, 1024))[1]  # fmt: skip
     assert near.max() <= 0.6
     logp = compute(smiles, ["logp"], progress=False)[:, 0]
-    np.testing.assert_allclose([float(row["logp"]) for row in rows], logp)
-    assert {row["polar"] for row in rows} <= {"0.0", "1.0"}
+    np.testing.assert_allclose([float(row["logp"]) for row in rows], logp.round(4))
+    assert {row["polar"] for row in rows} <= {"0", "1"}
+    assert {row["grade"] for row in rows} <= {"", *"1234567"}
     found = json.loads(report.read_text())
     assert found["table"]["refused"] == [
         {"row": 152, "reason": "not valid SMILES"},
@@ -78,7 +94,7 @@ def test_a_synthetic_set_holds_none_of_the_table_and_says_what_it_kept(
     assert not any("Secret" in file.read_text() for file in (page, report, out))
     assert found["table"]["held_out"] == 30
     assert found["privacy"]["copies"] == 0
-    assert {"logp", "assay", "polar", "mw"} <= found["fidelity"]["wasserstein"].keys()
+    assert {*names, "mw"} <= found["fidelity"]["wasserstein"].keys()
     assert not any(text in page.read_text() for text in private)
 
 
@@ -134,7 +150,7 @@ def test_drawn_labels_are_spread_like_the_true_ones_and_not_like_the_means() -> 
     matrix = rng.normal(size=(600, 4)).astype(np.float32)
     values = np.round(matrix[:, 0] + rng.normal(size=600), 1)
     values[::4] = np.nan
-    found = LabelModel.fit(matrix, values, 30, 0, 1)
+    found = LabelModel.fit(matrix, values, 1, trees=30, seed=0, workers=1)
     fresh = rng.normal(size=(2000, 4)).astype(np.float32)
     mean, std = found.predict(fresh)
     drawn = found.draw(mean, std, 0)
@@ -142,6 +158,30 @@ def test_drawn_labels_are_spread_like_the_true_ones_and_not_like_the_means() -> 
     assert mean.std() < 0.85 * np.nanstd(values)
     assert np.isnan(drawn).mean() == pytest.approx(0.25, abs=0.03)
     np.testing.assert_array_equal(drawn, np.round(drawn, 1))
+
+
+def test_grades_stay_whole_and_within_their_range() -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(400, 3)).astype(np.float32)
+    grades = np.clip(np.round(2 + matrix[:, 0] + rng.normal(size=400)), 0, 6)
+    grades[0] = 5.5  # the average of two rows
+    found = LabelModel.fit(matrix, grades, 0, trees=20, seed=0, workers=1)
+    drawn = found.draw(*found.predict(rng.normal(size=(3000, 3)).astype(np.float32)), 0)
+    assert set(drawn.tolist()) <= set(range(7))
+    assert [(drawn == end).mean() for end in (0, 6)] == pytest.approx(
+        [(grades == end).mean() for end in (0, 6)], abs=0.05
+    )
+
+
+def test_repeats_that_are_averaged_leave_a_column_its_decimals(
+    zinc: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "repeated.csv"
+    lines = [f"{smiles},{grade}" for smiles in zinc[:100] for grade in (1, 2, 2)]
+    file.write_text("\n".join(["smiles,grade", *lines]) + "\n")
+    found = read_private(file, ("grade",))
+    assert found.values[0, 0] == pytest.approx(5 / 3)
+    assert found.decimals == found.take(np.arange(10)).decimals == (0,)
 
 
 def test_a_set_that_copies_its_table_is_found_out(zinc: list[str]) -> None:

@@ -24,8 +24,8 @@ class SynthesisOptions(Record):
             table; 1 leaves out the molecules themselves, stereoisomers included, and nothing else.
         held_out: share of the table that is learnt from by nothing and only judges the result.
         epochs: passes of the fine-tuning over the table; 0 takes the model as it is.
-        oversample: molecules that are drawn for each one that is wanted; a third of them, less copies,
-            is left to choose from, so that below 3 there are fewer than wanted.
+        oversample: molecules that are drawn for each one that is wanted; a third of them, less
+            copies, is left to choose from, so that below 3 there are fewer than wanted.
         trees: trees of the forests that give labels and that judge them.
         fcd: measure the Fréchet ChemNet distance as well.
         seed: of everything random.

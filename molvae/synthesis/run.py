@@ -53,8 +53,8 @@ class Synthesis:
             else "raise max_similarity, or ask for fewer"
         )
         return (
-            f"{asked - made:,} fewer than the {asked:,} asked for: a third of what is drawn is kept, "
-            f"less copies and what is too similar; {remedy}"
+            f"{asked - made:,} fewer than the {asked:,} asked for: a third of what is drawn is "
+            f"kept, less copies and what is too similar; {remedy}"
         )
 
 
@@ -121,8 +121,10 @@ def synthesize(
     start = time.process_time()
     space, matrix = FeatureSpace.of("both", learnt.smiles)
     labels = [
-        LabelModel.fit(matrix, column, options.trees, options.seed, threads)
-        for column in learnt.values.T
+        LabelModel.fit(
+            matrix, column, decimals, trees=options.trees, seed=options.seed, workers=threads
+        )
+        for column, decimals in zip(learnt.values.T, table.decimals, strict=True)
     ]
     pool_matrix = space.matrix(pool.smiles)
     predicted = [found.predict(pool_matrix) for found in labels]
@@ -182,7 +184,10 @@ def synthesize(
     extra = compute(chosen.smiles, options.properties, workers=1, progress=progress)
     columns = {
         "smiles": chosen.smiles,
-        **{name: values[:, i] for i, name in enumerate(table.names)},
+        **{
+            name: _written(values[:, i], decimals)
+            for i, (name, decimals) in enumerate(zip(table.names, table.decimals, strict=True))
+        },
         **{name: extra[:, i] for i, name in enumerate(options.properties)},
     }
     return Synthesis(columns, report, _distributions(sides, table.names), table.refused)
@@ -200,8 +205,16 @@ def _values(
     """A label of the synthetic molecules: computed where it is a descriptor, else drawn."""
     descriptor = descriptor_of(name, learnt.smiles, given)
     if descriptor is not None:
-        return compute(chosen.smiles, [descriptor], progress=False)[:, 0]
+        computed = compute(chosen.smiles, [descriptor], progress=False)[:, 0]
+        return np.round(computed, found.decimals)
     return found.draw(*predicted, seed)
+
+
+def _written(values: np.ndarray, decimals: int) -> np.ndarray | list[int | None]:
+    """A column as it is written: whole numbers, some missing, where there are no decimals."""
+    if decimals:
+        return values
+    return [int(value) if np.isfinite(value) else None for value in values]
 
 
 def _distributions(
