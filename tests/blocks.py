@@ -1,7 +1,8 @@
 """The code blocks of pages: found, cut down to a test's size, and run or at least read.
 
-Before each block of ``bash`` or ``python`` stands a comment: ``<!-- runs in the tests -->``, or
-``<!-- long: why -->`` for what takes minutes or needs what a test has not.
+Before each block of ``bash`` or ``python`` stands a comment: ``<!-- runs in the tests -->``,
+``<!-- runs in the tests, on a tiny model -->`` where a shipped model or a public set would take
+minutes, or ``<!-- long: why -->`` for what takes minutes all the same or needs what a test has not.
 """
 
 from __future__ import annotations
@@ -14,13 +15,23 @@ from typing import Any, NamedTuple
 import typer
 
 from molvae.cli.app import app
+from molvae.models.presets import preset
 
 ROOT = Path(__file__).parents[1]
 RUNS, LONG = "runs in the tests", "long: "
+TINY = f"{RUNS}, on a tiny model"
+STAND_INS = {"druglike": "my-model", "zinc250k": "mine.smi", "known.csv": "mine.smi"}
+"""What is taken instead in blocks that run on a tiny model: that model, and 300 molecules."""
 _BLOCK = re.compile(r"^(?:<!-- (.*?) -->\n)?```(\w*)\n(.*?)^```$", re.S | re.M)
 # What pages leave at its full size is cut down: these flags are added.
 SMALLER = {
     "train": "--steps 20 --batch-size 16",
+    "models prior": "--steps 20",
+    "models critic": "--draws 100 --bits 64 --workers 1",
+    "explore analogues": "-n 5",
+    "explore arithmetic": "--held-out 4",
+    "explore map": "--limit 20",
+    "synthesize": "--model my-model -n 40 --epochs 1 --no-fcd --set trees=10 --workers 1",
     "generate": "-n 20",
     "optimize": "--budget 20 --candidates 64 --initial 8",
     "climb": "--steps 4",
@@ -35,6 +46,11 @@ class Block(NamedTuple):
     language: str
     text: str
 
+    @property
+    def runs(self) -> bool:
+        """Whether the tests run it."""
+        return self.mark in (RUNS, TINY)
+
     def commands(self) -> list[str]:
         """Its lines as a shell takes them: continued ones joined, without comments of a line."""
         lines = self.text.replace("\\\n", " ").splitlines()
@@ -46,15 +62,18 @@ def blocks(page: Path) -> list[Block]:
     return [Block(mark or "", *rest) for mark, *rest in _BLOCK.findall(page.read_text())]
 
 
-def smaller(command: str) -> list[str]:
+def smaller(command: str, mark: str = RUNS) -> list[str]:
     """The arguments of a ``molvae`` command, cut down to the size of a test."""
     program, verb, *rest = shlex.split(command)
     assert program == "molvae"
+    if mark == TINY:
+        rest = [STAND_INS.get(word, word) for word in rest]
     while "--where" in rest:  # 20 molecules may hold none
         del rest[rest.index("--where") : rest.index("--where") + 2]
-    less = shlex.split(SMALLER.get(verb, ""))
+    less = shlex.split(SMALLER.get(verb, SMALLER.get(" ".join([verb, *rest[:1]]), "")))
     if verb == "train" and "--from" not in rest:  # else the sizes are those of the other model
-        less += ["--preset", "tiny"]
+        sizes = preset("tiny").model_dump(exclude_unset=True)
+        less += [word for name, size in sizes.items() for word in ("--set", f"model.{name}={size}")]
     if "--head-only" in rest:
         less += ["--epochs", "3"]
     return [verb, *rest, *less]

@@ -478,6 +478,12 @@ def test_the_command_line_takes_conditions_by_name(trained: Path, tmp_path: Path
         (["--condition", "logp"], ConfigError, "write NAME=VALUE"),
         (["--condition", "=3"], ConfigError, "write NAME=VALUE"),
         (["--condition", "logp=2"], ConfigError, "it takes size, end"),
+        (
+            ["--condition", "size=3", "--condition", "Size=4"],
+            ConfigError,
+            "the condition Size is given twice, as 'size=3' and as 'Size=4'",
+        ),
+        (["--condition", "end=1", "--condition", "end=1"], ConfigError, "end is given twice"),
         (["--guidance", "2"], ConfigError, "no conditions are given"),
         (["--condition", "size=3", "--guidance", "-1"], ConfigError, "guidance"),
     ],

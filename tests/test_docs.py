@@ -12,17 +12,18 @@ import shlex
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from blocks import LONG, ROOT, RUNS, Block, blocks, read_command, smaller
+from blocks import LONG, ROOT, RUNS, TINY, Block, blocks, read_command, smaller
 from typer.testing import CliRunner
 
 from molvae.cli.app import app
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 HERE = [page for page in DOCS if page.stem != "objectives"]
-WITH_BLOCKS = [page for page in HERE if any(block.mark == RUNS for block in blocks(page))]
+WITH_BLOCKS = [page for page in HERE if any(block.runs for block in blocks(page))]
 each_page = pytest.mark.parametrize("page", DOCS, ids=[page.stem for page in DOCS])
 
 
@@ -50,10 +51,10 @@ def test_every_block_of_commands_or_code_runs_or_says_why_not(page: Path) -> Non
     unmarked = [
         block.text
         for block in found
-        if block.language in ("bash", "python")
-        and not (block.mark == RUNS or block.mark.startswith(LONG))
+        if block.language in ("bash", "python") and not (block.runs or block.mark.startswith(LONG))
     ]
-    assert unmarked == [], f"put <!-- {RUNS} --> or <!-- {LONG}why --> on the line before"
+    marks = f"<!-- {RUNS} -->, <!-- {TINY} --> or <!-- {LONG}why -->"
+    assert unmarked == [], f"put {marks} on the line before"
     fenced = "".join(block.text for block in found if block.language == "bash")
     elsewhere = [line for line in command_lines(page) if line.split("\n")[0] not in fenced]
     assert elsewhere == [], "commands of molvae stand in a block of bash"
@@ -103,20 +104,48 @@ def test_code_that_is_not_run_is_python_all_the_same(page: Path) -> None:
 
 @pytest.fixture
 def place(
-    tiny_model: Path, zinc: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path,
+    tiny_model: Path,
+    tiny_corpus: Path,
+    zinc: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
-    """The current directory, with a model of the reader's own and files as the pages name them."""
-    shutil.copytree(tiny_model, tmp_path / "my-model")
-    rows = [f"{text},{len(text) / 20:.2f}" for text in zinc[:120]]
-    for name, label, count in (("my-molecules", "logP", 120), ("labels", "pIC50", 60)):
-        table = "\n".join([f"SMILES,{label}", *rows[:count]])
+    """The current directory, with a model and a corpus of the reader's own, where the page does not
+    make them, and files as the pages name them."""
+    for name, own in (("my-model", tiny_model), ("my-corpus", tiny_corpus)):
+        if name not in made_by(page):
+            shutil.copytree(own, tmp_path / name)
+    for name, labels, count in (
+        ("my-molecules", ["logP"], 120),
+        ("labels", ["pIC50"], 60),
+        ("molecules", ["activity"], 60),
+        ("private", ["pIC50", "logD"], 120),
+    ):
+        rows = [[text] + [f"{len(text) / 20:.2f}"] * len(labels) for text in zinc[:count]]
+        table = "\n".join(map(",".join, [["SMILES", *labels], *rows]))
         (tmp_path / f"{name}.csv").write_text(table + "\n")
     (tmp_path / "known.csv").write_text("SMILES,pIC50\nCCOc1ccccc1,5.5\nCCNc1ccccc1,6.1\n")
-    (tmp_path / "samples.csv").write_text("\n".join(["SMILES", *zinc[100:150]]) + "\n")
-    for name, count in (("series", 5), ("leads", 3), ("mine", 300)):
+    for name, part in (("samples", zinc[100:150]), ("hits", zinc[300:320])):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["SMILES", *part]) + "\n")
+    for name, count in (
+        *(("series", 5), ("leads", 3), ("mine", 300)),
+        *(("molecules", 120), ("examples", 120)),
+    ):
         (tmp_path / f"{name}.smi").write_text("\n".join(zinc[:count]) + "\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def made_by(page: Path) -> set[str]:
+    """What the commands of a page write that run in the tests."""
+    commands = [
+        shlex.split(line)
+        for block in blocks(page)
+        if block.runs and block.language == "bash"
+        for line in block.commands()
+    ]
+    return {after for words in commands for word, after in pairwise(words) if word == "-o"}
 
 
 @pytest.mark.slow
@@ -124,20 +153,20 @@ def place(
 def test_the_blocks_of_a_page_run_in_order(page: Path, place: Path) -> None:
     names: dict = {}
     for block in blocks(page):
-        if block.mark == RUNS and block.language == "python":
+        if block.runs and block.language == "python":
             exec(compile(block.text, page.name, "exec"), names)
-        elif block.mark == RUNS:
+        elif block.runs:
             for command in block.commands():
-                run(command)
+                run(command, block.mark)
 
 
-def run(command: str) -> None:
+def run(command: str, mark: str) -> None:
     """A command of a page in this process, or, of a comment, what it says a person does."""
     if command.startswith("#"):
         assert command.startswith("# fill in the column pIC50")
         fill_in(Path("batch-1.csv"), "pIC50")
         return
-    answer = CliRunner().invoke(app, smaller(command))
+    answer = CliRunner().invoke(app, smaller(command, mark))
     assert answer.exit_code == 0, f"{command}\n{answer.output}\n{answer.exception!r}"
 
 

@@ -153,7 +153,19 @@ def model_and_file(argument: str | None, file: str | None, option: str | None) -
 
 
 def given_conditions(texts: list[str] | None) -> dict[str, object] | None:
-    """The conditions of ``--condition`` by name; None where there are none."""
+    """The conditions of ``--condition`` by name; None where there are none, and
+    :class:`ConfigError` where one is given twice, in whatever case."""
+    from molvae.base.errors import ConfigError
     from molvae.latent.conditions import read_condition
 
-    return dict(map(read_condition, texts)) if texts else None
+    found: dict[str, object] = {}
+    given: dict[str, str] = {}
+    for text in texts or ():
+        name, value = read_condition(text)
+        first = given.get(name.casefold())
+        if first is not None:
+            raise ConfigError(
+                f"the condition {name} is given twice, as {first!r} and as {text!r}; give it once"
+            )
+        given[name.casefold()], found[name] = text, value
+    return found or None

@@ -127,16 +127,18 @@ def synthesize(
         for title, rows in tables(found.report).items():
             if rows:
                 print_table(rows, title)
-    table, counts = found.report["table"], found.report["candidates"]
+    counts = found.report["candidates"]
     say(
         f"{found.report['molecules']:,} molecules of {counts['drawn']:,} drawn; "
         f"{counts['copies']:,} were of the table and {counts['too similar']:,} too similar",
         quiet,
     )
-    for row in table["refused"][:5]:
-        say(f"  row {row['row']} is left out: {row['reason']} {row['smiles'][:60]!r}", quiet)
-    if len(table["refused"]) > 5:
-        say(f"  and {len(table['refused']) - 5:,} more rows", quiet)
+    if found.shortfall:
+        say(f"  {found.shortfall}", quiet)
+    for row in found.refused[:5]:
+        say(f"  row {row.row} is left out: {row.reason} {row.smiles[:60]!r}", quiet)
+    if len(found.refused) > 5:
+        say(f"  and {len(found.refused) - 5:,} more rows", quiet)
 
 
 def _without_nan(value: object) -> object:

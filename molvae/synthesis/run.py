@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -17,21 +18,44 @@ from molvae.latent.anomaly import writes_alone
 from molvae.metrics.distributions import SHOWN, Distribution, distribution
 from molvae.metrics.profile import Profile, profile
 from molvae.oracles.fitted.features import FeatureSpace
+from molvae.oracles.fitted.labels import Refused
 from molvae.oracles.fitted.options import Task
 from molvae.synthesis.draw import PARTS, candidates, fine_tuned, resampled, taken
 from molvae.synthesis.judge import Side, fidelity, model_losses, privacy, usefulness
 from molvae.synthesis.labels import LabelModel
-from molvae.synthesis.options import SynthesisOptions
-from molvae.synthesis.table import Table, descriptor_of, read_private
+from molvae.synthesis.options import MOST, SynthesisOptions
+from molvae.synthesis.table import Table, descriptor_of, read_private, without_text
 
 
 @dataclass(frozen=True, eq=False)
 class Synthesis:
-    """Columns of the synthetic set, a report of plain values, and distributions for figures."""
+    """Columns of the synthetic set, a report of plain values, and distributions for figures.
+
+    These can be shared. ``refused``, the rows of the private table that are left out, quotes them
+    and is for its owner alone.
+    """
 
     columns: dict[str, Any]
     report: dict[str, Any]
     distributions: tuple[Distribution, ...]
+    refused: list[Refused]
+
+    @property
+    def shortfall(self) -> str | None:
+        """Where there are fewer molecules than were asked for: why, and what to do."""
+        made, asked = self.report["molecules"], self.report["asked"]
+        if made == asked:
+            return None
+        enough = math.ceil(self.report["options"]["oversample"] * asked / made)
+        remedy = (
+            f"draw more (--set oversample={enough})"
+            if enough <= MOST
+            else "raise max_similarity, or ask for fewer"
+        )
+        return (
+            f"{asked - made:,} fewer than the {asked:,} asked for: a third of what is drawn is "
+            f"kept, less copies and what is too similar; {remedy}"
+        )
 
 
 def synthesize(
@@ -97,8 +121,10 @@ def synthesize(
     start = time.process_time()
     space, matrix = FeatureSpace.of("both", learnt.smiles)
     labels = [
-        LabelModel.fit(matrix, column, options.trees, options.seed, threads)
-        for column in learnt.values.T
+        LabelModel.fit(
+            matrix, column, decimals, trees=options.trees, seed=options.seed, workers=threads
+        )
+        for column, decimals in zip(learnt.values.T, table.decimals, strict=True)
     ]
     pool_matrix = space.matrix(pool.smiles)
     predicted = [found.predict(pool_matrix) for found in labels]
@@ -137,7 +163,7 @@ def synthesize(
         "table": {
             "rows": table.rows,
             "molecules": len(table.smiles),
-            "refused": [r._asdict() for r in table.refused],
+            "refused": without_text(table.refused),
             "learnt_from": len(learnt.smiles),
             "held_out": len(held_out.smiles),
             "readable": readable,
@@ -145,6 +171,7 @@ def synthesize(
         "model": model,
         "candidates": {**counts, "left": len(pool.smiles)},
         "molecules": len(rows),
+        "asked": wanted,
         "fidelity": fidelity(*sides, table.names, fcd=options.fcd, seed=options.seed,
                              progress=progress),
         "usefulness": usefulness(*sides, table.names, tasks, trees=options.trees,
@@ -157,10 +184,13 @@ def synthesize(
     extra = compute(chosen.smiles, options.properties, workers=1, progress=progress)
     columns = {
         "smiles": chosen.smiles,
-        **{name: values[:, i] for i, name in enumerate(table.names)},
+        **{
+            name: _written(values[:, i], decimals)
+            for i, (name, decimals) in enumerate(zip(table.names, table.decimals, strict=True))
+        },
         **{name: extra[:, i] for i, name in enumerate(options.properties)},
     }
-    return Synthesis(columns, report, _distributions(sides, table.names))
+    return Synthesis(columns, report, _distributions(sides, table.names), table.refused)
 
 
 def _values(
@@ -175,8 +205,16 @@ def _values(
     """A label of the synthetic molecules: computed where it is a descriptor, else drawn."""
     descriptor = descriptor_of(name, learnt.smiles, given)
     if descriptor is not None:
-        return compute(chosen.smiles, [descriptor], progress=False)[:, 0]
+        computed = compute(chosen.smiles, [descriptor], progress=False)[:, 0]
+        return np.round(computed, found.decimals)
     return found.draw(*predicted, seed)
+
+
+def _written(values: np.ndarray, decimals: int) -> np.ndarray | list[int | None]:
+    """A column as it is written: whole numbers, some missing, where there are no decimals."""
+    if decimals:
+        return values
+    return [int(value) if np.isfinite(value) else None for value in values]
 
 
 def _distributions(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -24,20 +25,21 @@ _AGREE, _TOLERANCE, _DECIMALS = 0.95, 0.01, 6
 class Table:
     """Molecules ``(n,)`` in standard form and their values ``(n, k)``, NaN where one is missing.
 
-    ``values`` of one molecule's rows are averaged, of classes by majority. ``rows`` were read, of
-    which ``refused`` cannot be used.
+    ``values`` of one molecule's rows are averaged, of classes by majority; ``decimals (k,)`` are
+    those with which each column is written. ``rows`` were read, of which ``refused`` cannot be
+    used.
     """
 
     smiles: list[str]
     values: np.ndarray
     names: tuple[str, ...]
+    decimals: tuple[int, ...]
     rows: int
     refused: list[Refused]
 
     def take(self, rows: np.ndarray) -> Table:
         """Some of the molecules."""
-        smiles = [self.smiles[i] for i in rows]
-        return Table(smiles, self.values[rows], self.names, self.rows, self.refused)
+        return replace(self, smiles=[self.smiles[i] for i in rows], values=self.values[rows])
 
     def split(self, held_out: float, seed: int) -> tuple[Table, Table]:
         """What is learnt from, and the share ``held_out``, at random."""
@@ -71,6 +73,7 @@ def read_private(
             f"statistics need at least {LEAST}{first}"
         )
     values = np.array([_mean(rows) for rows in found.values()]).reshape(len(found), len(labels))
+    decimals = []
     for column, name in enumerate(labels):
         given = np.array([row[column] for rows in found.values() for row in rows])
         if is_class(given):
@@ -80,7 +83,26 @@ def read_private(
             raise InputError(
                 f"{os.fspath(path)}, column {name!r}: fewer than {LEAST} molecules have a number"
             )
-    return Table(list(found), values, tuple(labels), count, refused)
+        decimals.append(decimals_of(given))
+    return Table(list(found), values, tuple(labels), tuple(decimals), count, refused)
+
+
+def without_text(refused: Sequence[Refused]) -> list[dict[str, Any]]:
+    """Rows that are left out, as a report that is shared may name them: by number and cause.
+
+    The rest of a reason may quote the row, or name an atom of a molecule that is private though it
+    cannot be used.
+
+    >>> without_text([Refused(7, "CN(C)(C)C", "impossible valence (N, atom 2)")])
+    [{'row': 7, 'reason': 'impossible valence'}]
+    >>> without_text([Refused(8, "C", 'label IC50 (nM) is not a number ("CCO")')])
+    [{'row': 8, 'reason': 'label IC50 (nM) is not a number'}]
+    """
+    causes = []
+    for row, _, reason in refused:
+        cause, quotes, _ = reason.partition(' ("')  # the name of a column may have a bracket, too
+        causes.append({"row": row, "reason": cause if quotes else reason.partition(" (")[0]})
+    return causes
 
 
 def is_class(values: np.ndarray) -> bool:
