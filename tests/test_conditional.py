@@ -400,6 +400,7 @@ TWO_LABELS = {"size": np.array([3.0, 4.0]), "end": np.array([1.0, 0.0])}
         ({"size": "long"}, ConfigError, "it takes a number"),
         ({"size": float("inf")}, ConfigError, "it takes a number"),
         ({"size": [1, 2, 3]}, InputError, "3 values for 2 molecules"),
+        ({"size": 3, "SIZE": 4}, ConfigError, "given twice"),
     ],
 )
 def test_conditions_that_the_model_does_not_know_are_refused(

@@ -44,8 +44,15 @@ def condition_table(
         raise ModelError(NONE)
     entries = conditioner.config.properties
     table = np.full((rows, len(entries)), np.nan, np.float32)
+    asked: dict[int, str] = {}
     for name, given in conditions.items():
         column = _column(name, entries)
+        first = asked.setdefault(column, name)
+        if first != name:
+            raise ConfigError(
+                f"the condition {entries[column].name} is given twice, as {first!r} and as "
+                f"{name!r}; give it once"
+            )
         if given is None or isinstance(given, str | int | float | np.number):
             table[:, column] = _label(entries[column], given)
             continue
