@@ -329,6 +329,21 @@ def test_molecules_that_cannot_be_read_are_counted_not_measured(
         assess(generator, ["CCO", "[U]"], options=SMALL, progress=False)
 
 
+@pytest.fixture(scope="module", params=["deterministic", "vq"])
+def points(request: pytest.FixtureRequest, zinc: list[str]) -> Health:
+    """An untrained model that encodes to points."""
+    tokenizer = Tokenizer.from_smiles(zinc[:1000])
+    config = preset("tiny").replace(bottleneck={"kind": request.param, "code_dim": 4})
+    model = SequenceVAE(config, tokenizer.vocab_size, tokenizer.max_length)
+    return assess(Generator(model, tokenizer), zinc[:40], options=SMALL, progress=False)
+
+
+def test_a_model_of_points_has_neither_kl_nor_bound(points: Health) -> None:
+    assert math.isnan(points.latent.kl)
+    assert math.isnan(points.reconstruction.elbo)
+    assert math.isfinite(points.reconstruction.nats)
+
+
 def memorised(smiles: list[str], kl_weight: float, steps: int) -> Generator:
     """A small model that has seen nothing but ``smiles``, over and over."""
     tokenizer = Tokenizer.from_smiles(smiles)

@@ -82,7 +82,8 @@ class Reconstruction:
     nats: float
     """-log p(x|z), z drawn from the posterior, mean per molecule."""
     elbo: float
-    """Evidence lower bound on log p(x), nats, mean per molecule."""
+    """Evidence lower bound on log p(x), nats, mean per molecule; NaN where posteriors are points,
+    of which there is none."""
 
 
 @dataclass(frozen=True)
