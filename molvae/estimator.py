@@ -152,16 +152,19 @@ class MolVAE(TransformerMixin, BaseEstimator):
         return (values, stds) if return_std else values
 
     def score_samples(self, X: Smiles) -> np.ndarray:
-        """The evidence lower bound on log p(x) of each molecule in nats, ``(n,)``."""
+        """The evidence lower bound on log p(x) of each molecule in nats, ``(n,)``; NaN where it
+        cannot be read, or the model has none (:meth:`.Generator.score`)."""
         return self._fitted().score(_texts(X), seed=self.random_state)
 
     def score(self, X: Smiles, y: Any = None) -> float:
-        """The mean of :meth:`score_samples` over the molecules that can be read; higher is better.
+        """The mean of :meth:`score_samples` over the molecules that have one; higher is better.
 
         Like that of scikit-learn's other generative models it leaves ``y`` alone; judge
         predictions with ``scoring="r2"``.
         """
-        return float(np.nanmean(self.score_samples(X)))
+        bounds = self.score_samples(X)
+        known = bounds[~np.isnan(bounds)]
+        return float(known.mean()) if len(known) else np.nan
 
     def save(self, path: str | Path) -> None:
         """Write the model as a directory that :func:`molvae.load` and the command line read."""

@@ -374,7 +374,8 @@ class Generator:
         .. math:: \tfrac1S \sum_s \log p(x|z_s) - KL(q(z|x) \| N(0, I)), \quad z_s \sim q(z|x)
 
         (Kingma & Welling 2014, arXiv:1312.6114), over ``samples`` draws from the posterior.
-        NaN where a molecule could not be read.
+        NaN where a molecule could not be read, and for a model whose posteriors are points (an
+        autoencoder, a VQ-VAE): its KL is infinite, and there is no bound.
         """
         if samples < 1:
             raise ConfigError(f"samples is {samples}: take at least 1")

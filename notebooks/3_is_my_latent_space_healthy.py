@@ -228,9 +228,9 @@ health_figure(well)
 # are guessed far better with the right z than with another's. Top middle: the KL is spread over
 # most dimensions; a collapsed model has a flat line at zero here. Top right: as the step in z
 # grows, the blue curve (unchanged molecules) falls, and the red one says how much the changed ones
-# still resemble their parents. Bottom left, the reservation of the verdict: half-way between two
-# molecules lies something that resembles neither. Bottom middle: molecules from random z (red) are
-# unlike the data (grey). A space that holds this much is mostly empty between its molecules; the
+# still resemble their parents. Bottom, the reservations of the verdict. Left: half-way between two
+# molecules lies something that resembles neither. Middle: molecules from random z (red) are unlike
+# the data (grey). A space that holds this much is mostly empty between its molecules; the
 # shipped models learn besides to fill in what z leaves open (`model.forget`), and sample from
 # there.
 

@@ -173,7 +173,7 @@ class Study:
         return {
             "symbols": float(told.correct.sum() / told.symbols.sum()),
             "reconstruction": float(np.mean([a == b for a, b in zip(smiles, back, strict=True)])),
-            "KL": float(found.kl().mean()) if found.wide else float("nan"),
+            "KL": float(found.kl().mean()),
             "active": float((found.mean.var(0) > ACTIVE_VARIANCE).sum()),
             "dimensions": generator.latent_dim,
             "FCD": frechet_distance(Gaussian.of(activations(good)), self.reference),

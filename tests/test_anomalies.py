@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from typer.testing import CliRunner
 
 import molvae
 from molvae.base.errors import ConfigError, InputError, ModelError, MolvaeError
+from molvae.chem.tokenizer import Tokenizer
 from molvae.cli.app import app
 from molvae.generator import Generator
-from molvae.latent.anomaly import Detector, score
+from molvae.latent.anomaly import REASONS, Detector, score
 from molvae.latent.anomaly_files import NAME, load_detector, save_detector
+from molvae.models.presets import preset
+from molvae.models.vae import SequenceVAE
 from molvae.training.shipped import model_path, shipped_models
 
 
@@ -82,6 +86,36 @@ def test_exact_says_whether_the_greedy_reconstruction_is_the_molecule(
     same = [a == b for a, b in zip(generator.reconstruct(molecules), molecules, strict=True)]
     exact = score(generator, molecules).exact
     assert not any(e and not s for e, s in zip(exact, same, strict=True))
+
+
+def test_a_model_of_points_has_no_bound_and_is_judged_by_the_scores_that_it_has(
+    zinc: list[str], tmp_path: Path
+) -> None:
+    tokenizer = Tokenizer.from_smiles(zinc[:1000])
+    config = preset("tiny").replace(bottleneck={"kind": "deterministic"})
+    model = SequenceVAE(config, tokenizer.vocab_size, tokenizer.max_length)
+    points = Generator(model, tokenizer)
+    detector = Detector.fit(points, zinc[600:900], source="zinc")
+    save_detector(detector, tmp_path / "c.json")
+    found = load_detector(tmp_path / "c.json").judge(points, zinc[400:600], false_alarms=0.2)
+    for name in ("likelihood", "bound"):
+        assert np.isnan(getattr(found.scores, name)).all(), name
+    assert np.isfinite(found.combined).all()
+    assert np.mean(found.p <= 0.2) == pytest.approx(0.2, abs=0.1)
+    said = {reason for reason in found.reasons if reason is not None}
+    assert said <= {REASONS["reconstruction"], REASONS["distance"]}
+    assert said
+    fitted = {**detector.fitted, "likelihood": detector.fitted["reconstruction"]}
+    with pytest.raises(ModelError, match="counts with a likelihood, and this model has none"):
+        replace(detector, fitted=fitted).judge(points, zinc[:10])
+
+
+@pytest.mark.parametrize("smiles", ["CCO", "CCCCCC"])
+def test_the_commonest_symbols_are_not_called_unusual(smiles: str) -> None:
+    """A short molecule of carbon is improbable for where it ends, not for what it is made of."""
+    druglike = molvae.load("druglike", "cpu")
+    (reason,) = load_detector(model_path("druglike") / NAME).judge(druglike, [smiles]).reasons
+    assert reason == "an improbable row of symbols: the model finds it hard to write"
 
 
 def test_windows_that_a_molecule_does_not_reach_do_not_count() -> None:

@@ -68,6 +68,18 @@ def test_a_way_is_a_table_and_a_drawing(tiny_model: Path, tmp_path: Path) -> Non
     assert not re.search(r"""(?:src|href)\s*=\s*["'](?!data:|#)""", html)
 
 
+def test_an_end_that_does_not_come_back_is_named_on_standard_error(
+    tiny_model: Path, generator: Generator
+) -> None:
+    begins, ends = generator.reconstruct([LEAD, OTHER])
+    assert begins != LEAD
+    told = run("interpolate", tiny_model, LEAD, OTHER, "--points", 3, "--distinct").stderr
+    assert f"{LEAD} does not come back from this model's latent space: it decodes to" in told
+    assert f"{begins}; the way begins there" in told
+    assert f"{ends}; the way ends there" in told
+    assert "does not come back" not in run("interpolate", tiny_model, LEAD, OTHER, "-q").stderr
+
+
 def test_analogues_are_a_table_and_a_drawing(tiny_model: Path, tmp_path: Path) -> None:
     out, picture = tmp_path / "near.csv", tmp_path / "near.png"
     flags = ["-n", 3, "--similarity", 0, 1, "-o", out, "--picture", picture]
@@ -164,6 +176,7 @@ def test_a_climb_can_be_drawn(tiny_model: Path, tmp_path: Path) -> None:
         (("interpolate", "MODEL", "C", "CC", "--picture", "a.gif"), InputError, ".svg, .png"),
         (("interpolate", "MODEL", "C", "CC", "--way", "round"), ConfigError, "way"),
         (("interpolate", "MODEL", "C", "CC", "--points", 1), ConfigError, "points"),
+        (("interpolate", "MODEL", "C", "CC", "--through", "a.smi"), ConfigError, "the way dense"),
         (("analogues", "MODEL", "C", "--picture", "folder.png"), FileError, "is a directory"),
         (("analogues", "MODEL", "C", "--property", "logP"), ConfigError, "unknown property"),
         (("analogues", "MODEL", "C", "-n", 0), ConfigError, "molecules"),

@@ -139,6 +139,43 @@ def test_predict_has_a_column_for_each_target(
     assert as_json["logp"][3] is None
 
 
+@pytest.mark.parametrize("output", ["-", "out.csv"])
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (("encode", "MODEL", "bad.csv"), "encoded"),
+        (("predict", "MODEL", "bad.csv"), "encoded"),
+        (("climb", "MODEL", "--start", "bad.csv", "--target", "logp", "--value", 1), "encoded"),
+        (("anomalies", "bad.csv", "-r", "MODEL", "--data", "known.smi"), "judged"),
+    ],
+)
+def test_a_file_in_which_no_row_is_a_molecule_ends_in_an_error_with_its_rows_listed(
+    tiny_model: Path,
+    zinc: list[str],
+    command: tuple[object, ...],
+    what: str,
+    output: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bad.csv").write_text("name,smiles\na,xx\nb,C1CC\n")
+    Path("known.smi").write_text("\n".join(zinc[600:700]))
+    given = [str(tiny_model) if word == "MODEL" else str(word) for word in command]
+    result = CliRunner().invoke(app, [*given, "-o", output])
+    assert isinstance(result.exception, InputError)
+    assert str(result.exception) == (
+        f"no row of 2 could be {what} (row 2 'xx': not valid SMILES); mend the file, or name "
+        "the column of its molecules with --smiles-column"
+    )
+    assert f"2 of 2 rows could not be {what} and are blank" in result.stderr
+    assert "row 3 'C1CC': not valid SMILES (ring 1 is not closed)" in result.stderr
+    assert "climbed" not in result.stderr
+    assert "anomalies" not in result.stdout
+    written = rows(result.stdout if output == "-" else Path(output).read_text())
+    assert [row.get("start_smiles") or row["smiles"] for row in written] == ["xx", "C1CC"]
+
+
 def test_health_prints_a_verdict_json_and_a_figure(tiny_model: Path, tmp_path: Path) -> None:
     few = ["--held-out", 20, "--samples", 20, "--parents", 5, "--set", "steps=[0.0, 0.5]"]
     figure = tmp_path / "health.png"

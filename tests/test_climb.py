@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import io
 import json
 from collections.abc import Sequence
@@ -17,8 +18,10 @@ from beads import BEADS, STEP, BeadGenerator, levels, molecules
 from typer.testing import CliRunner
 
 import molvae
+import molvae.generator
 from molvae.base.errors import ConfigError, ModelError
 from molvae.cli.app import app
+from molvae.cli.settings import ClimbSettings
 from molvae.generator import Generator
 from molvae.latent.ascent import climb
 from molvae.latent.paths import columns_of
@@ -98,6 +101,45 @@ def test_the_penalty_keeps_what_is_asked_and_what_is_found_together() -> None:
     assert disagreement(0.3) < 0.3 * disagreement(0.0)
 
 
+class Mistaken(Beads):
+    """Its first bead is always decoded as the next one, and all beads as ``always`` where given."""
+
+    def __init__(self, always: str | None = None) -> None:
+        super().__init__()
+        self.always = always
+
+    def decode(self, z: np.ndarray) -> list[str | None]:
+        if self.always is not None:
+            return [self.always] * len(z)
+        return super().decode(z + STEP * np.eye(len(TARGET))[0])
+
+
+def test_a_wrong_reconstruction_of_the_start_is_no_gain_and_step_0_is_the_start() -> None:
+    start, best = molecules()[(2, 2, 2, 2, 2)], molecules()[TARGET]
+    (path,) = climb(cast(Generator, Mistaken(best)), [start], "closeness", "maximize", steps=10)
+    assert path.smiles == (start, best, best)
+    assert (path.lost, path.back, path.best) == (True, best, 0)
+    assert path.back_gain > path.gain[0]
+    columns = columns_of([path], "closeness")
+    assert (columns["smiles"], columns["start_decoded"]) == ([start], [best])
+    assert columns["step"] == [0]
+    assert columns["closeness"] == columns["closeness_start"] == [path.asked_value[0]]
+
+
+def test_from_a_start_that_is_lost_what_is_better_than_its_reconstruction_counts() -> None:
+    start = molecules()[(2, 2, 2, 2, 2)]
+    (path,) = climb(cast(Generator, Mistaken()), [start], "closeness", "maximize", steps=60)
+    assert path.lost
+    assert path.best
+    assert path.gain[path.best] > path.back_gain
+    assert path.smiles[path.best] not in (start, path.back)
+
+
+def test_a_start_that_comes_back_and_is_best_itself_stays_at_step_0() -> None:
+    (path,) = climb(beads(), [molecules()[TARGET]], "closeness", "maximize", steps=10)
+    assert (path.lost, path.best, path.back) == (False, 0, molecules()[TARGET])
+
+
 def test_a_dimension_that_says_nothing_of_the_molecule_stays_where_it_is() -> None:
     class Deaf(Beads):
         def posterior(self, smiles: Sequence[str | None]) -> Posteriors:
@@ -118,11 +160,12 @@ def test_paths_belong_to_their_starts_and_what_cannot_be_encoded_has_a_reason(
     paths = climb(generator, start, "logp", "maximize", steps=12)
     assert [path.start for path in paths] == start
     assert [path.reason is None for path in paths] == [True, False, False, True]
-    assert (paths[1].best, len(paths[1].steps)) == (None, 0)
+    assert (paths[1].best, paths[1].lost, len(paths[1].steps)) == (None, False, 0)
     for path in (paths[0], paths[3]):
         assert path.steps.tolist() == [0, 5, 10, 12]
         np.testing.assert_allclose(path.z[0], generator.encode([path.start])[0], atol=1e-5)
-        assert list(path.smiles) == generator.decode(path.z)
+        back, *after = generator.decode(path.z)
+        assert (list(path.smiles), path.back) == ([path.start, *after], back)
         np.testing.assert_allclose(path.own, generator.encode(path.smiles), rtol=1e-4, atol=1e-5)
         for z, values in ((path.z, path.asked_value), (path.own, path.own_value)):
             np.testing.assert_allclose(values, generator.predict(z)["logp"], rtol=1e-4, atol=1e-4)
@@ -210,13 +253,43 @@ def test_the_command_writes_a_row_for_each_start(tiny_model: Path, zinc: list[st
     result = run(tiny_model, *flags, "--start", "-", stdin=given)
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     assert list(rows[0]) == [
-        "smiles", "start_smiles", "step", "logp", "logp_asked", "logp_start"
+        "smiles", "start_smiles", "start_decoded", "step", "logp", "logp_asked", "logp_start"
     ]  # fmt: skip
     assert [row["start_smiles"] for row in rows] == [zinc[0], "C1CC"]
     assert rows[0]["smiles"]
     assert not rows[1]["smiles"]
     assert "row 3 'C1CC'" in result.stderr
-    assert "1 of 2 climbed" in result.stderr
+    assert "1 of 2 starts did not come back from this model's latent space" in result.stderr
+    back = molvae.load(tiny_model, "cpu").reconstruct([zinc[0]])[0]
+    assert f"row 2 {zinc[0][:60]!r}: it decodes to {back}" in result.stderr
+    assert [row["start_decoded"] for row in rows] == [back, ""]
+    climbed = int(rows[0]["step"] != "0")
+    said = f"{climbed} of 2 climbed to another molecule, {1 - climbed} stayed unchanged"
+    assert said in result.stderr
+
+
+def test_the_command_counts_what_climbed_and_what_stayed_apart(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(molvae.generator, "load", lambda *_: beads())
+    file = tmp_path / "beads.csv"
+    starts = [molecules()[TARGET], molecules()[(2, 2, 2, 2, 2)]]
+    file.write_text("\n".join(["smiles", *starts]))
+    flags = ("--target", "closeness", "--direction", "maximize", "--start", file)
+    result = run(tiny_model, *flags)
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert (rows[0]["smiles"], rows[0]["step"]) == (starts[0], "0")
+    assert rows[0]["closeness"] == rows[0]["closeness_start"]
+    assert "1 of 2 climbed to another molecule, 1 stayed unchanged" in result.stderr
+    assert "did not come back" not in result.stderr
+
+
+def test_the_command_climbs_as_the_function_does_by_default() -> None:
+    record = ClimbSettings(target="logp", direction="maximize")
+    for name, parameter in inspect.signature(climb).parameters.items():
+        if name in ("steps", "rate", "penalty", "seed"):
+            assert getattr(record, name) == parameter.default, name
+    assert record.samples == inspect.signature(climb).parameters["n"].default
 
 
 def test_the_command_samples_and_prints_json(tiny_model: Path, tmp_path: Path) -> None:

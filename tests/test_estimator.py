@@ -121,6 +121,12 @@ def test_score_is_the_mean_bound_of_what_can_be_read(
     assert fitted.score(smiles) < 0
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_model_of_points_has_no_score(zinc: list[str]) -> None:
+    points = small(settings={"model": {"bottleneck": {"kind": "deterministic"}}}, epochs=1)
+    assert np.isnan(points.fit(zinc[:60]).score(zinc[60:70]))
+
+
 def test_samples_are_seeded(fitted: MolVAE) -> None:
     assert fitted.sample(10).tolist() == fitted.sample(10, random_state=0).tolist()
     assert fitted.sample(10).tolist() != fitted.sample(10, random_state=1).tolist()

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from beads import BEADS, STEP, BeadGenerator, levels, molecules
+from rdkit import Chem
 
 import molvae
 from molvae.base.errors import ConfigError, InputError
@@ -82,6 +83,39 @@ def test_a_way_begins_and_ends_at_its_molecules(beads: Generator, way: Any) -> N
     )
 
 
+@pytest.mark.parametrize("way", ["linear", "spherical"])
+def test_an_end_that_does_not_come_back_is_named_with_what_stands_in_its_place(way: Any) -> None:
+    """Of the first bead, and of it alone, the last of its levels is out of the decoder's reach."""
+
+    class Short(Beads):
+        def decode(self, z: np.ndarray) -> list[str | None]:
+            return super().decode(np.minimum(z, [STEP, *4 * [9.0]]))
+
+    short = cast(Generator, Short())
+    a, b = molecules()[FIRST], molecules()[LAST]
+    reached = molecules()[(3, *FIRST[1:])]
+    for found in (interpolate(short, a, b, way=way), interpolate(short, a, b, way=way).distinct()):
+        (said,) = found.lost_ends()
+        assert found.reached == (found.smiles[0], b) == (reached, b)
+        assert said.startswith(f"{a} does not come back from this model's latent space: it decodes")
+        assert f"to {reached}; the way begins there" in said
+    (said,) = interpolate(short, b, a, way=way).lost_ends()
+    assert "the way ends there" in said
+    dense = interpolate(short, a, b, way="dense")
+    assert (dense.ends, dense.reached, dense.lost_ends()) == ((a, b), (a, b), [])
+
+
+def test_an_end_that_is_spelled_in_another_way_is_not_a_lost_one() -> None:
+    class Reading(Beads):
+        def posterior(self, smiles: Sequence[str | None]) -> Posteriors:
+            return super().posterior([canonicalise(text) for text in smiles if text is not None])
+
+    a, b = molecules()[FIRST], molecules()[LAST]
+    spelled = Chem.MolToSmiles(parse(a), rootedAtAtom=3, canonical=False)
+    assert spelled != a
+    assert interpolate(cast(Generator, Reading()), spelled, b).lost_ends() == []
+
+
 def test_a_straight_way_passes_every_bead_between(beads: Generator) -> None:
     found = interpolate(beads, molecules()[FIRST], molecules()[LAST], points=5)
     assert [levels()[s][0] for s in found.smiles if s is not None] == [4, 3, 2, 1, 0]
@@ -137,6 +171,7 @@ def test_repeats_and_blanks_are_left_out_on_request(beads: Generator) -> None:
         ("CCO", "OCC", {}, InputError, "are the same molecule"),
         ("CCO", "CCN", {"points": 1}, ConfigError, "points is 1"),
         ("CCO", "CCN", {"way": "round"}, ConfigError, "no way 'round'"),
+        ("CCO", "CCN", {"through": ["CCC"]}, ConfigError, "a linear way goes through no molecules"),
     ],
 )
 def test_an_interpolation_that_makes_no_sense_is_one_sentence(

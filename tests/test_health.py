@@ -77,6 +77,13 @@ def test_a_model_with_all_signs_in_range_is_healthy() -> None:
         ({"uniqueness": 0.5}, "healthy", "50% of prior samples are distinct", "temperature"),
         ({"novelty": 0.1}, "healthy", "recites", "more molecules"),
         ({"sane": 0.2}, "healthy", "20% of prior samples are sane", "kl_weight"),
+        (
+            {"properties": {"qed": 1.2, "logp": 0.9, "sa": 6.5, "mw": math.nan}},
+            "healthy",
+            "properties far from those of held-out molecules (in standard deviations: sa 6.5, "
+            "qed 1.2)",
+            "kl_weight",
+        ),
     ],
 )
 def test_each_rule_of_the_verdict(
@@ -86,6 +93,40 @@ def test_each_rule_of_the_verdict(
     assert verdict.status == status
     assert reason in str(verdict)
     assert any(advice in text for text in verdict.advice)
+
+
+UNWIDE = {"kl": math.nan, "aggregate_scale": 0.33, "properties": {"sa": 6.5}}
+FAULTS = {"half_similarity": 0.2, "midpoint_gain": 0.0, "uniqueness": 0.5, "sane": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("bottleneck", "fitted", "advised"),
+    [
+        ("deterministic", False, ["--kind mixture", "--preset wae", "--preset aae"]),
+        ("deterministic", True, ["--preset wae", "--preset aae"]),
+        ("vq", False, ["--kind codes"]),
+        ("vq", True, ["for longer"]),
+    ],
+)
+def test_a_model_of_points_is_not_advised_to_change_a_kl_or_a_width_that_it_has_not(
+    bottleneck: str, fitted: bool, advised: list[str]
+) -> None:
+    signs = replace(HEALTHY, **UNWIDE, bottleneck=bottleneck, fitted_prior=fitted)  # type: ignore[arg-type]
+    verdict = judge(signs)
+    assert verdict.status == "healthy"
+    assert "sa 6.5" in str(verdict)
+    # What a fitted prior has is not 1, and what it should be is the latents' own.
+    assert ("spread of 0.33" in str(verdict)) != fitted
+    assert all(any(word in advice for advice in verdict.advice) for word in advised)
+    for changes in ({}, FAULTS, {"reconstructed": 0.0}, {"active_units": 0}, {"active_units": 3}):
+        changed = replace(signs, **changes)  # type: ignore[arg-type]
+        said = " ".join(judge(changed).advice)
+        assert said
+        for word in ("kl", "KL", "min_std", "free_bits"):
+            assert word not in said, changes
+    both = judge(replace(signs, **FAULTS)).advice  # type: ignore[arg-type]
+    assert any("model.latent_noise" in advice for advice in both)
+    assert any("mixture" in advice for advice in both) == (advised[0] == "--kind mixture")
 
 
 def test_what_was_not_measured_is_no_reservation() -> None:
@@ -105,6 +146,7 @@ def test_advice_names_settings_that_exist() -> None:
         replace(HEALTHY, reconstructed=0.2, active_units=1, aggregate_scale=0.1, novelty=0.0),
         replace(HEALTHY, half_similarity=0.0, uniqueness=0.0, sane=0.0, midpoint_gain=0.0),
     ]
+    bad += [replace(signs, bottleneck="deterministic") for signs in bad]
     words = {
         word.strip("(),")
         for signs in bad
@@ -327,6 +369,33 @@ def test_molecules_that_cannot_be_read_are_counted_not_measured(
     assert found.head == ()
     with pytest.raises(InputError, match="only 1 of 2 held-out molecules"):
         assess(generator, ["CCO", "[U]"], options=SMALL, progress=False)
+
+
+@pytest.fixture(scope="module", params=["deterministic", "vq"])
+def points(request: pytest.FixtureRequest, zinc: list[str]) -> Health:
+    """An untrained model that encodes to points."""
+    tokenizer = Tokenizer.from_smiles(zinc[:1000])
+    config = preset("tiny").replace(bottleneck={"kind": request.param, "code_dim": 4})
+    model = SequenceVAE(config, tokenizer.vocab_size, tokenizer.max_length)
+    return assess(Generator(model, tokenizer), zinc[:40], options=SMALL, progress=False)
+
+
+def test_a_model_of_points_has_neither_kl_nor_bound(points: Health) -> None:
+    assert math.isnan(points.latent.kl)
+    assert math.isnan(points.reconstruction.elbo)
+    assert math.isfinite(points.reconstruction.nats)
+
+
+def test_the_verdict_is_told_the_bottleneck_the_prior_and_the_properties(
+    generator: Generator, zinc: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Signs] = []
+    monkeypatch.setattr(
+        "molvae.metrics.health.judge", lambda signs: told.append(signs) or judge(signs)
+    )
+    found = assess(generator, zinc[:20], options=SMALL, progress=False)
+    assert (told[0].bottleneck, told[0].fitted_prior) == ("gaussian", False)
+    assert told[0].properties == {one.name: one.relative for one in found.properties}
 
 
 def memorised(smiles: list[str], kl_weight: float, steps: int) -> Generator:

@@ -140,13 +140,13 @@ def anomalies(
     summary = _summary(found, detector, chosen.false_alarms)
     if as_json:
         print_json({**summary, "molecules": columns})
-    elif output != "-":
+    elif output != "-" and summary["judged"]:
         _print(found, table.texts, summary)
     reasons = [
         None if verdict else reason or "not a molecule"
         for verdict, reason in zip(found.verdict, found.reasons, strict=True)
     ]
-    table.tell(reasons, "judged", quiet)
+    table.tell(reasons, "judged", quiet, some=True)
 
 
 def _summary(found: Verdicts, detector: Detector, false_alarms: float) -> dict[str, Any]:

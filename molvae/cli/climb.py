@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -80,11 +81,13 @@ def climb(
     """Change molecules along the gradient of the model's property head; no objective is called.
 
     One row for each start: the molecule on its path that the head likes best, and what it predicts
-    for the start, for the latent that was asked, and for the molecule itself. A start that cannot
-    be encoded is blank, with the reason on standard error. With --paths a row for every kept step.
+    for the start, for the latent that was asked, and for the molecule itself. Step 0 is the start
+    itself, unchanged. A start that cannot be encoded is blank, with the reason on standard error;
+    one that does not come back from the latent space is named there, and start_decoded says what
+    it decodes to. With --paths a row for every kept step.
     With --picture the first ten paths are drawn, each from its start to the molecule liked best.
     """  # fmt: skip
-    from molvae.cli.molecules import read_table, tell_reasons
+    from molvae.cli.molecules import read_table, tell_reasons, tell_rows
     from molvae.cli.settings import ClimbSettings
     from molvae.datasets.writers import check_output, write_table
     from molvae.generator import load
@@ -136,9 +139,25 @@ def climb(
         write_table(output or "-", columns)
     if as_json:
         print_json(columns)
+    reasons = [path.reason for path in found]
+    numbers: Sequence[int] = range(1, len(found) + 1)
     if table is None:
-        reasons = [path.reason for path in found]
-        tell_reasons(reasons, "encoded", range(1, len(found) + 1), quiet=quiet)
+        tell_reasons(reasons, "encoded", numbers, quiet=quiet)
     else:
-        table.tell([path.reason for path in found], "encoded", quiet)
-    say(f"{sum(path.best is not None for path in found):,} of {len(found):,} climbed", quiet)
+        table.tell(reasons, "encoded", quiet, some=True)
+        numbers = table.numbers
+    lost = [f"it decodes to {p.back or 'no molecule'}" if p.lost else None for p in found]
+    if any(lost):
+        say(
+            f"{sum(path.lost for path in found):,} of {len(found):,} starts did not come back from "
+            "this model's latent space; what they decode to is no gain:",
+            quiet,
+        )
+        tell_rows(lost, numbers, [str(path.start) for path in found], quiet)
+    best = [path.best for path in found if path.best is not None]
+    climbed = sum(step > 0 for step in best)
+    say(
+        f"{climbed:,} of {len(found):,} climbed to another molecule, {len(best) - climbed:,} "
+        "stayed unchanged",
+        quiet,
+    )

@@ -39,4 +39,4 @@ def encode(
     table = read_table(file, chosen.smiles_column)
     found = load(model, chosen.device).posterior(table.smiles)
     write_latents(output or "-", found.mean, table.columns)
-    table.tell(found.reasons, "encoded", quiet)
+    table.tell(found.reasons, "encoded", quiet, some=True)

@@ -59,7 +59,7 @@ def interpolate(
     """Write the molecules on the way from A to B, how similar each is to both, and if it is sane.
 
     The way is a straight line, a great circle, or goes over the latents of real molecules only
-    (dense).
+    (dense). An end that a line or circle does not come to is named on standard error.
     """
     from molvae.cli.explore_settings import InterpolateSettings
     from molvae.cli.molecules import read_table, with_properties
@@ -111,6 +111,8 @@ def interpolate(
         write_table(output or "-", columns)
     if as_json:
         print_json(columns)
+    for sentence in found.lost_ends():
+        say(sentence, quiet)
     inner = found.sane[1:-1]
     say(
         f"{len(found.smiles)} points, {len(found.distinct().smiles)} after joining repeats; "

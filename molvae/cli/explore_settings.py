@@ -44,6 +44,12 @@ class InterpolateSettings(Described):
     distinct: bool = False
     smiles_column: str | None = None
 
+    @model_validator(mode="after")
+    def _through_for_dense(self) -> Self:
+        if self.through is not None and self.way != "dense":
+            raise ValueError(f"through belongs to the way dense, and the way is {self.way}")
+        return self
+
 
 class AnaloguesSettings(Described):
     """``molvae explore analogues``."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from molvae.base.errors import InputError
 from molvae.cli.common import say
 from molvae.datasets.readers import read_molecules
 
@@ -37,10 +38,22 @@ class Table:
         self.names += other.names
         self.problems += other.problems
 
-    def tell(self, reasons: Sequence[str | None], what: str, quiet: bool = False) -> None:
-        """Say on standard error which rows could not be ``what`` (encoded, decoded), and why."""
+    def tell(
+        self, reasons: Sequence[str | None], what: str, quiet: bool = False, *, some: bool = False
+    ) -> None:
+        """Say on standard error which rows could not be ``what`` (encoded, decoded), and why.
+
+        Where ``some`` are needed, raises :class:`InputError` if that is all of them.
+        """
         both = zip(self.problems, reasons, strict=True)
-        tell_reasons([p or r for p, r in both], what, self.numbers, self.texts, quiet)
+        whole = [p or r for p, r in both]
+        tell_reasons(whole, what, self.numbers, self.texts, quiet)
+        if some and None not in whole:
+            raise InputError(
+                f"no row of {len(whole):,} could be {what} (row {self.numbers[0]} "
+                f"{self.texts[0][:60]!r}: {whole[0]}); mend the file, or name the "
+                "column of its molecules with --smiles-column"
+            )
 
 
 def read_table(path: str, smiles_column: str | None = None) -> Table:
@@ -80,6 +93,17 @@ def tell_reasons(
     counts = Counter((reasons[i] or "").partition(" (")[0] for i in failed)
     for cause, count in counts.most_common():
         say(f"  {count:,} x {cause}", quiet)
+    tell_rows(reasons, numbers, texts, quiet)
+
+
+def tell_rows(
+    reasons: Sequence[str | None],
+    numbers: Sequence[int],
+    texts: Sequence[str] | None = None,
+    quiet: bool = False,
+) -> None:
+    """Show the first few rows that have a reason."""
+    failed = [i for i, reason in enumerate(reasons) if reason is not None]
     for i in failed[:EXAMPLES]:
         text = f" {texts[i][:60]!r}" if texts is not None else ""
         say(f"  row {numbers[i]}{text}: {reasons[i]}", quiet)

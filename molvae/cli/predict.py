@@ -58,4 +58,4 @@ def predict(
         write_table(output or "-", columns)
     if as_json:
         print_json(columns)
-    table.tell(found.reasons, "encoded", quiet)
+    table.tell(found.reasons, "encoded", quiet, some=True)

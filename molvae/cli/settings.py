@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 from molvae.base.records import Record
 from molvae.bulk.options import BulkOptions
 from molvae.chem.alerts import SanityOptions
+from molvae.latent.ascent import PENALTY, RATE, STEPS
 from molvae.metrics.health import HealthOptions
 from molvae.models.sampling import SamplingOptions
 
@@ -39,9 +40,9 @@ class ClimbSettings(Record):
     value: float | None = None
     start: str | None = None
     molecules: PositiveInt | None = None
-    steps: PositiveInt = 50
-    rate: PositiveFloat = 0.05
-    penalty: NonNegativeFloat = 0.03
+    steps: PositiveInt = STEPS
+    rate: PositiveFloat = RATE
+    penalty: NonNegativeFloat = PENALTY
     paths: bool = False
     smiles_column: str | None = None
     seed: int = 0

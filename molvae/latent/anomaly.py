@@ -2,9 +2,9 @@
 
 Three scores say how a molecule differs. How many nats a symbol the model needs to write it,
 -log p(x|z=0) / symbols, a true likelihood where the decoder has learnt to write alone
-(a blank prior, model.forget), else the bound of :meth:`Generator.score`; how many it needs given
-the molecule's own latent; and how far this lies from those of the reference, a squared Mahalanobis
-distance.
+(a blank prior, model.forget), else the bound of :meth:`Generator.score`, and left out where there
+is none either; how many it needs given the molecule's own latent; and how far this lies from those
+of the reference, a squared Mahalanobis distance.
 Windows that a molecule does not reach say nothing: of the others their mean and mean square count,
 and the global part of z. Each score becomes the share of reference molecules that score as high,
 and the combined score is Fisher's, the sum of -log of these shares.
@@ -35,7 +35,7 @@ from molvae.models.windows import Windows
 
 FORMAT = 1
 REASONS = {
-    "likelihood": "unusual symbols: the model finds it hard to write",
+    "likelihood": "an improbable row of symbols: the model finds it hard to write",
     "reconstruction": "it does not come back from its own latent",
     "distance": "its latent is far from those of the reference",
 }
@@ -54,6 +54,8 @@ class Scores:
     More is more unlike. ``likelihood``, ``reconstruction`` (at the posterior's mean) and ``bound``
     (minus the ELBO) are in nats for each symbol, the end included; ``nats`` is the reconstruction
     of the whole molecule; ``exact`` is 1 where the decoder writes it greedily without a mistake.
+    A model whose posteriors are points has no ``bound``, and no ``likelihood`` but that of a
+    decoder that has learnt to write alone: NaN.
     """
 
     likelihood: np.ndarray
@@ -179,8 +181,9 @@ class Detector:
     """Fitted to the molecules of a reference, whose texts it does not hold.
 
     ``centre (k,)`` and ``precision (k, k)`` of their summaries; ``fitted`` the sorted scores of one
-    half by name, ``calibrated`` the sorted combined ones ``(m,)`` of the other, infinite for
-    molecules that the model cannot encode. ``model`` is the fingerprint of the model.
+    half by name, none of a score that the model does not have; ``calibrated`` the sorted combined
+    ones ``(m,)`` of the other, infinite for molecules that the model cannot encode. ``model`` is
+    the fingerprint of the model.
 
     >>> from molvae.chem.tokenizer import Tokenizer
     >>> from molvae.models.presets import preset
@@ -235,7 +238,7 @@ class Detector:
             generator.fingerprint, source, kept.mean(0), np.linalg.inv(spread), {}, np.empty(0)
         )
         raw = detector._raw(found)
-        fitted = {name: np.sort(values[first]) for name, values in raw.items()}
+        fitted = {k: np.sort(v[first][~np.isnan(v[first])]) for k, v in raw.items()}
         detector = replace(detector, fitted=fitted)
         combined = detector._combined(raw)[0][second]
         return replace(detector, calibrated=np.sort(np.where(np.isnan(combined), np.inf, combined)))
@@ -285,6 +288,11 @@ class Detector:
         raw = self._raw(found)
         combined, shares = self._combined(raw)
         lost = found.parsed & np.isnan(found.exact)
+        if np.isnan(combined[found.parsed & ~lost]).any():
+            raise ModelError(
+                "the calibration counts with a likelihood, and this model has none; make it anew "
+                "with molvae anomalies --save-calibration"
+            )
         combined[lost] = np.inf
         m = len(self.calibrated)
         above = m - np.searchsorted(self.calibrated, np.nan_to_num(combined, posinf=np.inf))
@@ -294,12 +302,17 @@ class Detector:
             ("anomaly" if strange[i] else "usual") if found.parsed[i] else None
             for i in range(len(p))
         ]
-        names = list(raw)
+        names = self._scored
         reasons = [
             found.reasons[i] or (REASONS[names[int(shares[i].argmin())]] if strange[i] else None)
             for i in range(len(p))
         ]
         return Verdicts(found, raw["distance"], combined, p, verdict, reasons)
+
+    @property
+    def _scored(self) -> list[str]:
+        """The names of the scores that the model has."""
+        return [name for name in REASONS if len(self.fitted[name])]
 
     def _raw(self, found: Scores) -> dict[str, np.ndarray]:
         apart = found.summary - self.centre
@@ -311,10 +324,10 @@ class Detector:
         }
 
     def _combined(self, raw: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Fisher's score ``(n,)`` and the shares ``(n, 3)`` it is made of; NaN where a score is."""
+        """Fisher's score ``(n,)`` and the shares ``(n, k)`` it is made of; NaN where a score is."""
         shares = []
-        for name, values in raw.items():
-            n = len(self.fitted[name])
+        for name in self._scored:
+            n, values = len(self.fitted[name]), raw[name]
             share = (1 + n - np.searchsorted(self.fitted[name], values)) / (n + 1)
             shares.append(np.where(np.isnan(values), np.nan, share))
         stacked = np.stack(shares, 1)

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,6 +37,7 @@ from torch import Tensor
 from molvae.base.errors import ConfigError
 from molvae.base.progress import Progress
 from molvae.base.seeds import derive_seed
+from molvae.chem.smiles import canonicalise_many
 from molvae.generator import Generator
 from molvae.latent.headgoal import Direction, HeadGoal
 from molvae.latent.paths import Path
@@ -79,7 +81,8 @@ def climb(
         progress: show a bar; None means only on a terminal.
 
     Returns:
-        A path for each start, in their order; one that cannot be encoded has the reason.
+        A path for each start, in their order; one that cannot be encoded has the reason, and one
+        that does not come back from the latent space is :attr:`~molvae.latent.paths.Path.lost`.
 
     Raises:
         ModelError: the model has no property head.
@@ -105,19 +108,22 @@ def climb(
             "optimize"
         )
     good = [row for row, reason in enumerate(found.reasons) if reason is None]
-    ascent = _Ascent(goal, found.mean[good], found.std[good], rate, penalty)
-    looks = [ascent.look(0)] if good else []
-    with Progress(f"climbing {target}", steps, progress) as bar:
-        for step in range(1, steps + 1 if good else 1):
-            ascent.step(step)
-            if step % EVERY == 0 or step == steps:
-                looks.append(ascent.look(step))
-            bar.advance()
+    looks: list[_Look] = []
+    if good:
+        ascent = _Ascent(goal, found.mean[good], found.std[good], rate, penalty)
+        looks += [ascent.seen(0, canonicalise_many([start[row] for row in good]), found.mean[good])]
+        back = ascent.look(0)
+        with Progress(f"climbing {target}", steps, progress) as bar:
+            for step in range(1, steps + 1):
+                ascent.step(step)
+                if step % EVERY == 0 or step == steps:
+                    looks.append(ascent.look(step))
+                bar.advance()
     place = {row: i for i, row in enumerate(good)}
     return [
         Path.none(text, reason, generator.latent_dim)
         if reason is not None
-        else _path(text, looks, place[row])
+        else _path(text, looks, back, place[row])
         for row, (text, reason) in enumerate(zip(start, found.reasons, strict=True))
     ]
 
@@ -181,32 +187,36 @@ class _Ascent:
 
     def look(self, step: int) -> _Look:
         """Decode, encode again, and hold on to what was found."""
-        generator, z = self.goal.generator, self.z.cpu().numpy()
-        smiles = generator.decode(z)
+        generator = self.goal.generator
+        smiles = generator.decode(self.z.cpu().numpy())
         own = generator.posterior(smiles)
         there = torch.from_numpy(np.isfinite(own.mean).all(1)).to(self.z.device)[:, None]
         mean, std = (torch.from_numpy(part).to(self.z.device) for part in (own.mean, own.std))
         self.anchor = torch.where(there, mean, self.anchor)
         self.width = torch.where(there, std, self.width)
         self.hold = self.penalty * (self._slope(self.anchor) * self.width).norm(dim=1)
+        return self.seen(step, smiles, own.mean)
+
+    def seen(self, step: int, smiles: list[str | None], own: np.ndarray) -> _Look:
+        """What the head says of z and of ``smiles``, whose latents are ``own (n, d)``."""
         with torch.inference_mode():
+            mean = torch.from_numpy(own).to(self.z.device)
             asked_value, own_value = self.goal.value(self.z), self.goal.value(mean)
             found = [asked_value, own_value, self.goal.gain(own_value)]
         values = [part.double().cpu().numpy() for part in found]
-        return _Look(step, z, smiles, own.mean, *values)
+        return _Look(step, self.z.cpu().numpy(), smiles, own, *values)
 
 
-def _path(start: str | None, looks: Sequence[_Look], i: int) -> Path:
-    """What the looks saw of the climb ``i``."""
+def _path(start: str | None, looks: Sequence[_Look], back: _Look, i: int) -> Path:
+    """What the looks saw of the climb ``i``, the first of them at the start itself."""
+    names = ("z", "own", "asked_value", "own_value", "gain")
+    columns: dict[str, Any] = {n: np.stack([getattr(look, n)[i] for look in looks]) for n in names}
     return Path(
-        start,
-        None,
-        np.array([look.step for look in looks]),
-        np.stack([look.z[i] for look in looks]),
-        tuple(look.smiles[i] for look in looks),
-        np.stack([look.own[i] for look in looks]),
-        *(
-            np.array([getattr(look, name)[i] for look in looks])
-            for name in ("asked_value", "own_value", "gain")
-        ),
+        start=start,
+        reason=None,
+        steps=np.array([look.step for look in looks]),
+        smiles=tuple(look.smiles[i] for look in looks),
+        back=back.smiles[i],
+        back_gain=float(back.gain[i]),
+        **columns,
     )

@@ -17,7 +17,7 @@ r"""From one molecule to another through the latent space, in three ways.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
@@ -50,6 +50,10 @@ class Interpolation:
     """``k`` points on the way from one molecule to another, ends included."""
 
     way: Way
+    ends: tuple[str, str]
+    """The two molecules that were asked for, canonical."""
+    reached: tuple[str | None, str | None]
+    """Where the way begins and ends: what the ends decode to, on a dense path the ends."""
     t: np.ndarray
     """Share of the way that is behind each point, ``(k,)``, from 0 to 1."""
     z: np.ndarray
@@ -71,15 +75,22 @@ class Interpolation:
         for i, smiles in enumerate(self.smiles):
             if smiles is not None and not (kept and self.smiles[kept[-1]] == smiles):
                 kept.append(i)
-        smiles_kept = tuple(self.smiles[i] for i in kept)
-        chosen = {
-            f.name: getattr(self, f.name)[kept]
-            for f in fields(self)
-            if f.name not in ("way", "smiles", "to_previous")
-        }
-        return Interpolation(
-            way=self.way, smiles=smiles_kept, to_previous=_to_previous(smiles_kept), **chosen
-        )
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
+        chosen: dict[str, Any] = {k: v[kept] for k, v in columns.items() if hasattr(v, "shape")}
+        chosen["smiles"] = tuple(self.smiles[i] for i in kept)
+        chosen["to_previous"] = _to_previous(chosen["smiles"])
+        return replace(self, **chosen)
+
+    def lost_ends(self) -> list[str]:
+        """A sentence for each end that does not come back from the latent space, so that another
+        molecule stands in its place."""
+        pairs = zip(self.ends, self.reached, ("begins", "ends"), strict=True)
+        return [
+            f"{end} does not come back from this model's latent space: it decodes to "
+            f"{found or 'no molecule'}; the way {verb} there (a dense way keeps its ends)"
+            for end, found, verb in pairs
+            if end != found
+        ]
 
     def columns(self) -> dict[str, list[Any]]:
         """Columns of a table, a row for each point."""
@@ -111,32 +122,38 @@ def interpolate(
         second: the molecule to reach.
         points: how many, both ends included; a dense path has as many as it needs.
         way: ``linear``, ``spherical`` or ``dense``; see the head of this file.
-        through: known molecules over which a dense path may go as well.
+        through: known molecules over which a dense path may go as well; no other way takes them.
         seed: of the candidates of a dense path.
 
     Returns:
-        The points. The ends of a linear or spherical path are what the ends decode to.
+        The points. The ends of a linear or spherical path are what the ends decode to, which may
+        be other molecules: :meth:`Interpolation.lost_ends` says so.
 
     Raises:
         InputError: an end cannot be encoded, or both are one molecule.
-        ConfigError: ``points`` is below 2, or there is no such ``way``.
+        ConfigError: ``points`` is below 2, there is no such ``way``, or it takes no ``through``.
 
     >>> from molvae.generator import load
     >>> druglike = load("druglike", "cpu")
     >>> found = interpolate(druglike, "CC(=O)Nc1ccc(O)cc1", "CC(=O)Oc1ccccc1C(=O)O", points=3)
     >>> found.smiles[0], found.z.shape, found.t
     ('CC(=O)Nc1ccc(O)cc1', (3, 254), array([0. , 0.5, 1. ]))
+    >>> found.lost_ends()
+    []
     """
     if points < 2:
         raise ConfigError(f"points is {points}: take at least 2, the ends")
     if way not in get_args(Way):
         raise ConfigError(f"there is no way {way!r}: take one of {', '.join(get_args(Way))}")
-    ends = encoded_ends(generator, first, second)
+    if through and way != "dense":
+        raise ConfigError(f"a {way} way goes through no molecules: take way dense, or no through")
+    means = encoded_ends(generator, first, second)
+    ends = (canonicalise(first), canonicalise(second))
     if way == "dense":
-        return _dense(generator, (canonicalise(first), canonicalise(second)), through, seed)
+        return _dense(generator, ends, through, seed)
     t = np.linspace(0, 1, points)
-    z = (straight if way == "linear" else circular)(ends[0], ends[1], t)
-    return measured(way, t, z, generator.decode(z), (first, second))
+    z = (straight if way == "linear" else circular)(means[0], means[1], t)
+    return measured(way, t, z, generator.decode(z), ends)
 
 
 def encoded_ends(generator: Generator, first: str, second: str) -> np.ndarray:
@@ -177,10 +194,12 @@ def circular(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
 def measured(
     way: Way, t: np.ndarray, z: np.ndarray, smiles: Sequence[str | None], ends: tuple[str, str]
 ) -> Interpolation:
-    """The points with what is measured of them."""
+    """The points, two at least, with what is measured of them."""
     n = len(smiles)
     return Interpolation(
         way,
+        ends,
+        (smiles[0], smiles[-1]),
         t,
         z,
         tuple(smiles),

@@ -22,9 +22,10 @@ class Posteriors:
     reasons: Reasons
 
     def kl(self) -> np.ndarray:
-        """KL(q(z|x) || N(0, I)) of each molecule in nats, ``(n,)``; 0 without widths."""
+        """KL(q(z|x) || N(0, I)) of each molecule in nats, ``(n,)``; NaN without widths, for that
+        of a point is infinite wherever the point is."""
         if not self.wide:
-            return np.where(np.isnan(self.mean).any(1), np.nan, 0.0)
+            return np.full(len(self.mean), np.nan)
         mean, std = self.mean.astype(np.float64), self.std.astype(np.float64)
         return np.asarray(0.5 * (mean**2 + std**2 - 1 - 2 * np.log(std)).sum(1))
 

@@ -82,7 +82,8 @@ class Reconstruction:
     nats: float
     """-log p(x|z), z drawn from the posterior, mean per molecule."""
     elbo: float
-    """Evidence lower bound on log p(x), nats, mean per molecule."""
+    """Evidence lower bound on log p(x), nats, mean per molecule; NaN where posteriors are points,
+    of which there is none."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,9 @@ def assess(
         sane=samples.sane,
         half_similarity=inherited.half_similarity,
         midpoint_gain=halfway.similarity - halfway.unrelated,
+        properties={one.name: one.relative for one in properties},
+        bottleneck=generator.model.config.bottleneck.kind,
+        fitted_prior=generator.model.config.prior.fitted,
     )
     verdict = judge(signs)
     return Health(verdict, back, latent, samples, properties, inherited, halfway, regions, head)

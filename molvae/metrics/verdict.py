@@ -8,19 +8,27 @@ In order, the first that holds decides:
    (within ``LATENT_GAIN``), or no dimension is active, or the latent carries under
    ``MINIMUM_KL`` nats, which tell fewer than ``exp(5) = 148`` molecules apart.
 3. **not yet trained**: fewer than ``RECONSTRUCTED`` of held-out molecules come back exactly.
-4. **healthy**, with reservations wherever another sign is out of its range.
+4. **healthy**, with reservations wherever another sign is out of its range: among them prior
+   samples whose properties are more than ``PROPERTY_DISTANCE`` standard deviations from those of
+   the held-out molecules. (Two draws of 30 from the same molecules are as far apart one time in a
+   hundred; an autoencoder that gives back every molecule may be six off.)
+
+What is advised depends on the bottleneck: a KL weight and a least width are for posteriors that
+have a width.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 TOKEN_GAIN = 0.1
 LATENT_GAIN = 0.02
 MINIMUM_KL = 5.0
 RECONSTRUCTED = 0.1
+PROPERTY_DISTANCE = 1.0
 
 Status = Literal["healthy", "collapsing", "not yet trained"]
 
@@ -51,6 +59,12 @@ class Signs:
     """Heritability: similarity of changed children at the step where half have changed."""
     midpoint_gain: float
     """Similarity of midpoints to the nearer end, less that of unrelated molecules."""
+    properties: Mapping[str, float] = field(default_factory=dict)
+    """By name how far prior samples are from the held-out molecules, in standard deviations."""
+    bottleneck: Literal["gaussian", "deterministic", "vq"] = "gaussian"
+    """The posteriors of all but the first are points."""
+    fitted_prior: bool = False
+    """Whether samples are drawn from a prior fitted to the latents, not from N(0, I)."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +92,14 @@ _AGAINST_COLLAPSE = (
     "hide more of the decoder's input (model.token_dropout)",
 )
 _SMOOTHER = "raise the KL weight (objective.kl_weight) or the least width (model.min_std)"
+_NOISE = "train the decoder on latents that are a step off (model.latent_noise)"
+_MATCH = (
+    "pull the latents to N(0, I) while training, by MMD (--preset wae, objective.mmd_weight) or a "
+    "discriminator (--preset aae, objective.latent_adversarial_weight)"
+)
+_PRIOR = "fit a prior to the latents (molvae models prior --kind mixture)"
+_CODES = "fit a prior over the codes (molvae models prior --kind codes)"
+_CODES_LONGER = "fit the prior over the codes for longer (molvae models prior --steps, --molecules)"
 
 
 def judge(signs: Signs) -> Verdict:
@@ -95,22 +117,26 @@ def judge(signs: Signs) -> Verdict:
             ),
             (_TRAIN_ON, "if the loss does not fall, lower optimiser.learning_rate"),
         )
+    wide = signs.bottleneck == "gaussian"
     if collapse := _collapse(signs):
-        return Verdict("collapsing", collapse, _AGAINST_COLLAPSE)
+        # The first three are about the KL.
+        return Verdict("collapsing", collapse, _AGAINST_COLLAPSE[0 if wide else 3 :])
     if not signs.reconstructed >= RECONSTRUCTED:
         return Verdict(
             "not yet trained",
             (f"only {signs.reconstructed:.1%} of held-out molecules come back exactly",),
             (
                 _TRAIN_ON,
-                "if the loss stands still, lower objective.kl_weight or raise model.decoder_hidden",
+                "if the loss stands still, "
+                + ("lower objective.kl_weight or " if wide else "")
+                + "raise model.decoder_hidden",
             ),
         )
     reservations = _reservations(signs)
     return Verdict(
         "healthy",
         tuple(reason for reason, _ in reservations),
-        tuple(dict.fromkeys(advice for _, advice in reservations)),
+        tuple(dict.fromkeys(one for _, advice in reservations for one in advice)),
     )
 
 
@@ -132,23 +158,36 @@ def _collapse(signs: Signs) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _reservations(signs: Signs) -> list[tuple[str, str]]:
+def _reservations(signs: Signs) -> list[tuple[str, tuple[str, ...]]]:
     """(what is wrong, what to change); comparisons with NaN are false: not measured, not wrong."""
-    found = []
+    wide = signs.bottleneck == "gaussian"
+    smoother = (_SMOOTHER if wide else _NOISE,)
+    samples = _nearer(signs)
+    found: list[tuple[str, tuple[str, ...]]] = []
     if signs.reconstructed < 0.5:
-        found.append((f"only {signs.reconstructed:.0%} come back exactly", _TRAIN_ON))
+        found.append((f"only {signs.reconstructed:.0%} come back exactly", (_TRAIN_ON,)))
+    if far := {k: v for k, v in signs.properties.items() if v > PROPERTY_DISTANCE}:
+        worst = sorted(far, key=lambda name: -far[name])
+        listed = ", ".join(f"{name} {far[name]:.1f}" for name in worst)
+        found.append(
+            (
+                "prior samples have properties far from those of held-out molecules (in standard "
+                f"deviations: {listed})",
+                samples,
+            )
+        )
     if signs.active_units < 0.1 * signs.dimensions:
         found.append(
             (
                 f"{signs.active_units} of {signs.dimensions} dimensions are active",
-                "lower model.latent_dim, or raise objective.free_bits",
+                ("lower model.latent_dim" + (", or raise objective.free_bits" if wide else ""),),
             )
         )
-    if signs.aggregate_scale < 0.7 or signs.aggregate_scale > 1.4:
+    if not signs.fitted_prior and (signs.aggregate_scale < 0.7 or signs.aggregate_scale > 1.4):
         found.append(
             (
                 f"latents have a spread of {signs.aggregate_scale:.2f} where the prior has 1",
-                _SMOOTHER,
+                samples,
             )
         )
     if signs.half_similarity < 0.4:
@@ -156,27 +195,35 @@ def _reservations(signs: Signs) -> list[tuple[str, str]]:
             (
                 "children resemble their parents too little (Tanimoto "
                 f"{signs.half_similarity:.2f} where half have changed)",
-                _SMOOTHER,
+                smoother,
             )
         )
     if signs.midpoint_gain < 0.05:
-        found.append(("midpoints resemble neither end", _SMOOTHER))
+        found.append(("midpoints resemble neither end", smoother))
     if signs.uniqueness < 0.9:
+        warmer = "sample at a higher temperature"
         found.append(
             (
                 f"only {signs.uniqueness:.0%} of prior samples are distinct",
-                "sample at a higher temperature, or raise objective.kl_weight",
+                (f"{warmer}, or raise objective.kl_weight",) if wide else (warmer, *samples),
             )
         )
     if signs.novelty < 0.5:
         found.append(
             (
                 f"only {signs.novelty:.0%} of prior samples are new: it recites",
-                "train on more molecules, stop earlier, or raise model.token_dropout",
+                ("train on more molecules, stop earlier, or raise model.token_dropout",),
             )
         )
     if signs.sane < 0.5:
-        found.append(
-            (f"only {signs.sane:.0%} of prior samples are sane molecules", _SMOOTHER),
-        )
+        found.append((f"only {signs.sane:.0%} of prior samples are sane molecules", samples))
     return found
+
+
+def _nearer(signs: Signs) -> tuple[str, ...]:
+    """What brings prior samples nearer to molecules: by the bottleneck, and where they are from."""
+    if signs.bottleneck == "gaussian":
+        return (_SMOOTHER,)
+    if signs.bottleneck == "vq":
+        return (_CODES_LONGER if signs.fitted_prior else _CODES,)
+    return (_MATCH,) if signs.fitted_prior else (_PRIOR, _MATCH)

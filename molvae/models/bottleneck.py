@@ -56,11 +56,11 @@ class Posterior:
 
 class Point(Posterior):
     """A posterior of no width: z is its mean ``(b, d)``. The KL of a point to N(0, 1) is infinite
-    whatever the point, so it says nothing and counts as 0.
+    whatever the point, so it says nothing and is NaN.
 
     >>> q = Point.at(torch.ones(1, 2))
     >>> q.sample(torch.randn(1, 2)), q.std, q.kl()
-    (tensor([[1., 1.]]), tensor([[0., 0.]]), tensor([[0., 0.]]))
+    (tensor([[1., 1.]]), tensor([[0., 0.]]), tensor([[nan, nan]]))
     """
 
     @classmethod
@@ -69,8 +69,8 @@ class Point(Posterior):
         return cls(mean, torch.full_like(mean, -torch.inf))
 
     def kl(self) -> Tensor:
-        """Zeros, ``(b, d)``."""
-        return torch.zeros_like(self.mean)
+        """NaN, ``(b, d)``."""
+        return torch.full_like(self.mean, torch.nan)
 
 
 class Bottleneck(nn.Module):

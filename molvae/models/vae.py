@@ -160,7 +160,7 @@ class SequenceVAE(nn.Module):
         model on log p(x|y) for ``conditions (b, k)``.
 
         ``noise (s, b, d)`` standard normal: the reconstruction is averaged over ``s`` draws of z;
-        the KL is exact.
+        the KL is exact. NaN where posteriors are points, of which there is no bound.
         """
         posterior = self.encode(tokens, lengths, conditions)
         draws = [
