@@ -270,6 +270,9 @@ BAD = {
     ">50": "'>50' is no number; write one, 'failed' with the reason, or nothing",
     math.nan: "nan is not a finite number",
     10**400: "inf is not a finite number",
+    "1e308": "1e+308 is beyond the largest value of 1e+100; write the measured value",
+    -1e101: "-1e+101 is beyond the largest value of 1e+100",
+    Outcome(1e200): "1e+200 is beyond the largest value of 1e+100",
     True: "True is no number",
     (1.0,): "is no number",
 }

@@ -93,6 +93,8 @@ def test_an_exception_is_the_failure_of_its_molecule_alone() -> None:
     [
         (math.nan, "returned nan, not a finite number"),
         (-math.inf, "returned -inf, not a finite number"),
+        (1e308, "returned 1e+308, beyond the largest value of 1e+100"),
+        (-(10**101), "returned -1e+101, beyond the largest value of 1e+100"),
         ("0.5", "returned '0.5' (str), not a number"),
         (None, "returned None (NoneType), not a number"),
         ([0.5], "needs the batch flag"),

@@ -15,7 +15,7 @@ from molvae.base.errors import InputError
 from molvae.chem.smiles import MoleculeError, canonicalise_many, parse
 from molvae.datasets.rows import MISSING, label_value, smiles_problem
 from molvae.optimize.store import Observation, Suggestion
-from molvae.oracles.answers import Outcome
+from molvae.oracles.answers import LARGEST, Outcome
 
 FAILURES = ("failed", "failure", "fail", "impossible", "insoluble", "decomposed", "not made")
 """Words with which the cell of a molecule that failed begins; what follows is the reason."""
@@ -67,8 +67,10 @@ def read_cell(cell: Any) -> Outcome | None:
     ...
     ValueError: 'inf' is not a finite number; leave the cell blank where nothing is measured yet
     """
-    if cell is None or isinstance(cell, Outcome):
+    if cell is None or (isinstance(cell, Outcome) and not cell.ok):
         return cell
+    if isinstance(cell, Outcome):
+        return _measured(cell.value)
     if isinstance(cell, str):
         return _read_text(cell.strip())
     if isinstance(cell, bool) or not isinstance(cell, numbers.Real):
@@ -79,6 +81,16 @@ def read_cell(cell: Any) -> Outcome | None:
         value = math.inf
     if not math.isfinite(value):
         raise ValueError(f"{value} is not a finite number; give None where nothing is measured yet")
+    return _measured(value)
+
+
+def _measured(value: float) -> Outcome:
+    """The outcome that a finite ``value`` is, unless nothing could be learnt from it."""
+    if abs(value) > LARGEST:
+        raise ValueError(
+            f"{value} is beyond the largest value of {LARGEST:g}; write the measured value, or "
+            "'failed'"
+        )
     return Outcome(value)
 
 
@@ -88,7 +100,7 @@ def _read_text(text: str) -> Outcome | None:
         return None
     value = label_value(text)
     if value is not None and math.isfinite(value):
-        return Outcome(value)
+        return _measured(value)
     if text.casefold().startswith(FAILURES):
         return Outcome(math.nan, text)
     if re.fullmatch(r"[+-]?\d+,\d+", text):
