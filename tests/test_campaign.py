@@ -486,5 +486,5 @@ def test_an_assay_that_cannot_head_a_column_is_refused(tmp_path: Path, name: str
 def test_a_direction_that_is_none_and_start_molecules_of_another_kind_are_refused() -> None:
     with pytest.raises(ConfigError, match="say 'maximize' or 'minimize'"):
         new(direction="up")
-    with pytest.raises(InputError, match="can encode none of the start molecules"):
+    with pytest.raises(InputError, match="none of the start molecules can be used"):
         new(start=["c1ccccc1"])

@@ -138,9 +138,10 @@ def test_every_flag_is_a_key_of_a_toml_file_and_flags_win(folder: Path) -> None:
 
 def test_start_molecules_come_first_and_those_left_out_are_named(folder: Path) -> None:
     good = list(levels())[:3]
-    (folder / "start.smi").write_text("\n".join([*good, "c1ccccc1"]) + "\n")
+    (folder / "start.smi").write_text("\n".join([*good, "c1ccccc1", "C1CC"]) + "\n")
     said = works(*OWN, *SMALL, "--start", "start.smi", "-o", "out.csv").stderr
     assert "start molecule c1ccccc1 is left out: the model cannot encode it" in said
+    assert "start molecule C1CC is left out: not valid SMILES (ring 1 is not closed)" in said
     first = sorted(rows(folder / "out.csv"), key=lambda row: int(row["order"]))[:3]
     assert [row["smiles"] for row in first] == good
     assert {row["origin"] for row in first} == {"start"}

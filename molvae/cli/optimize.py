@@ -298,8 +298,8 @@ def _start(chosen: OptimizeSettings, quiet: bool) -> list[str]:
 
 
 def _say_what_was_found(result: Result, quiet: bool) -> None:
-    for smiles in result.left_out:
-        say(f"start molecule {smiles} is left out: the model cannot encode it", quiet)
+    for text, reason in result.left_out:
+        say(f"start molecule {text} is left out: {reason}", quiet)
     columns = result.columns()
     failures = [
         (s, why) for s, why in zip(columns["smiles"], columns["failure"], strict=True) if why

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from molvae.base.errors import ConfigError, InputError
-from molvae.chem.smiles import canonicalise_many
 from molvae.optimize.config import SearchConfig
 from molvae.optimize.goals import Goals
 from molvae.optimize.measurements import (
@@ -32,6 +31,7 @@ from molvae.optimize.records import Observation, Suggestion
 from molvae.optimize.restricted import shortage
 from molvae.optimize.sheets import check_assays, id_of
 from molvae.optimize.standing import Standing
+from molvae.optimize.starting import none_usable, usable_and_others
 from molvae.optimize.status import Status
 from molvae.optimize.store import Store
 from molvae.optimize.strategy import LEARNABLE
@@ -123,7 +123,7 @@ class Campaign:
         Raises:
             FileError: the file exists already, or cannot be made.
             ConfigError: an assay that cannot name a column, or a direction that is none.
-            InputError: the model can encode none of ``start``.
+            InputError: none of ``start`` can be used.
         """
         given = [each is not None for each in (assay, direction)]
         if any(given) if goals is not None else not all(given):
@@ -134,8 +134,9 @@ class Campaign:
         config = config or SearchConfig()
         config.check(len(goals.objectives))
         start = list(dict.fromkeys(start))
-        if start and not np.isfinite(generator.encode(start)).all(axis=1).any():
-            raise InputError("the model can encode none of the start molecules; give others")
+        usable, others = usable_and_others(generator, start)
+        if others and not usable:
+            raise InputError(none_usable(others))
         settings = {
             "model": generator.fingerprint,
             "objective": goals.objectives[0].to_dict(),
@@ -183,14 +184,8 @@ class Campaign:
         return notes
 
     def left_out(self) -> list[tuple[str, str]]:
-        """Molecules to begin with that cannot be tested by the model, each with the reason."""
-        if not self.start:
-            return []
-        known = zip(canonicalise_many(self.start), self.start, strict=True)
-        texts = [canonical or text for canonical, text in known]
-        z = np.asarray(self._model().encode(texts), float)
-        made = [Suggestion(text, 0, "start", z[i]) for i, text in enumerate(texts)]
-        return [(s.smiles, reason) for s in made if (reason := unusable_reason(s)) is not None]
+        """Molecules to begin with that cannot be used, as they were written, with the reasons."""
+        return usable_and_others(self._model(), self.start)[1] if self.start else []
 
     def ask(self, n: int | None = None) -> list[Suggestion]:
         """The ``n`` molecules to test next (None: a batch), which are pending from now on.
@@ -313,6 +308,10 @@ class Campaign:
     def close(self) -> None:
         """Close the file and release it to others."""
         self._store.close()
+
+    def discard(self) -> None:
+        """Close the file and remove it: there is nothing in it to keep."""
+        self._store.discard()
 
     def __enter__(self) -> Campaign:
         return self

@@ -17,6 +17,8 @@ from molvae.base.errors import ConfigError, FileError, ModelError
 from molvae.base.files import file_errors
 
 FORMAT = 3
+IN_MEMORY = ":memory:"
+"""The path of a campaign that is no file."""
 _APPLICATION_ID = 0x6D6F6C76  # "molv": how the file says that it is ours
 
 # Assays are numbered as the settings list them: the first objective is 0.
@@ -95,7 +97,7 @@ class Database:
         others besides. Raises :class:`FileError`, :class:`ModelError` and :class:`ConfigError`
         as :class:`~molvae.optimize.store.Store` says.
         """
-        self.path = ":memory:" if path is None else os.fspath(path)
+        self.path = IN_MEMORY if path is None else os.fspath(path)
         if path is not None:
             _look_at(Path(path), create, resume)
         with self.errors():
@@ -129,7 +131,7 @@ class Database:
             )
         (health,) = self.connection.execute("PRAGMA quick_check(1)").fetchone()
         if health != "ok":
-            raise ModelError(_damaged(self.path, health))
+            raise ModelError(_damaged(self.path, " ".join(health.split())))
         self.connection.execute("PRAGMA journal_mode = WAL")
         with self.transaction():  # takes the lock now, not when the first batch has been proposed
             if version < FORMAT:
@@ -167,6 +169,13 @@ class Database:
         """Close the file and release it to others."""
         with self.errors():
             self.connection.close()
+
+    def discard(self) -> None:
+        """Close the file and remove it."""
+        self.close()
+        if self.path != IN_MEMORY:
+            with file_errors(self.path, "remove"):
+                Path(self.path).unlink(missing_ok=True)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from molvae.base.errors import BudgetError, InputError
 from molvae.base.progress import Progress
-from molvae.chem.smiles import canonicalise_many
 from molvae.optimize.campaign import Campaign
 from molvae.optimize.config import SearchConfig
 from molvae.optimize.constraints import Constraint
@@ -22,6 +21,7 @@ from molvae.optimize.proposals import MoleculeGenerator
 from molvae.optimize.records import Observation, Suggestion
 from molvae.optimize.restriction import Restriction
 from molvae.optimize.result import Result
+from molvae.optimize.starting import none_usable, usable_and_others
 from molvae.optimize.store import Store
 from molvae.oracles.evaluator import Evaluator, Outcome, Tell
 from molvae.oracles.objective import Objective
@@ -60,7 +60,8 @@ def optimize(
         restriction: the lead that the search is kept near; a
             :class:`~molvae.optimize.restriction.Restriction` or its keys.
         start: molecules to begin with (all are evaluated), for instance a lead or a series.
-        store: SQLite file that records the campaign; None keeps it in memory.
+        store: SQLite file that records the campaign; None keeps it in memory. A run that fails
+            before anything is evaluated leaves none.
         resume: go on with ``store`` where it stopped. Nothing is evaluated twice, and the
             molecules are those of an uninterrupted run. The budget may be another one.
         progress: show a bar; None means only on a terminal.
@@ -74,8 +75,8 @@ def optimize(
         All evaluations. Fewer than ``budget`` if the generator has no more new molecules.
 
     Raises:
-        BudgetError: more start molecules than the budget.
-        InputError: no molecule to begin with: none of ``start`` can be encoded, no samples, or
+        BudgetError: more start molecules than the budget, those left out not counted.
+        InputError: no molecule to begin with: none of ``start`` can be used, no samples, or
             none that meets the constraints.
         OracleError: the objective failed on a whole batch.
         ConfigError: constraints that cannot be read or met.
@@ -89,9 +90,10 @@ def optimize(
     config = _config(search, budget, store if resume else None)
     config.check(len(objectives))
     start = list(dict.fromkeys(start))
-    if len(start) > budget:
+    usable, left_out = usable_and_others(generator, start)
+    if len(usable) > budget:
         raise BudgetError(
-            f"there are {len(start)} start molecules, but the budget is {budget} evaluations; "
+            f"there are {len(usable)} start molecules, but the budget is {budget} evaluations; "
             "raise the budget or shorten the list"
         )
     if budget < 1:
@@ -101,6 +103,7 @@ def optimize(
         # What was begun under a larger budget is finished under a smaller one.
         allowed = max(budget, len(campaign.observations()))
         with ExitStack() as stack:
+            stack.enter_context(_kept_if_told(campaign))
             evaluators = [
                 stack.enter_context(
                     Evaluator(
@@ -113,15 +116,21 @@ def optimize(
             bar = stack.enter_context(Progress(title, budget, progress))
             stopped = _run(campaign, evaluators, budget, bar)
         observations = tuple(campaign.observations())
-    evaluated = {o.suggestion.smiles for o in observations}
-    left_out = [
-        text
-        for text, smiles in zip(start, canonicalise_many(start), strict=True)
-        if smiles not in evaluated
-    ]
     return Result(
         objectives[0], observations, stopped, tuple(left_out), None if goals.plain else goals
     )
+
+
+@contextmanager
+def _kept_if_told(campaign: Campaign) -> Iterator[None]:
+    """A run that fails with nothing evaluated leaves no file, which would only be in the way of
+    the run that is meant."""
+    try:
+        yield
+    except BaseException:
+        if not campaign.observations():
+            campaign.discard()
+        raise
 
 
 def _run(campaign: Campaign, evaluators: Sequence[Evaluator], budget: int, bar: Progress) -> str:
@@ -161,7 +170,7 @@ def _propose(
     found = campaign.propose(size, initial=initial, neighbours=False)
     if not found and not observations:
         raise InputError(
-            "there is no molecule to begin with: the model can encode none of the start molecules"
+            none_usable(campaign.left_out())
             if start
             else "there is no molecule to begin with: the model's samples cannot be encoded"
         )
