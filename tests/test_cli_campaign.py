@@ -265,6 +265,8 @@ def test_text_cells_are_no_formulae_and_smiles_are_left_alone(folder: Path) -> N
          "has that column already"),
         (["new", "d.sqlite", "-m", "m", "--assay", "a", "--direction", "up"], ConfigError,
          "direction"),
+        (["new", "d.sqlite", "-m", "m", "--maximize", "a", "--scalarisation", "weighted",
+          "--weight", "1"], ConfigError, "one number of several objectives, but there is one"),
         (["ask", "c.sqlite", "-o", "batch.xyz"], ConfigError, "batch.xyz"),
     ],
 )  # fmt: skip
@@ -290,7 +292,21 @@ def test_a_campaign_in_use_and_one_of_another_model_are_refused(
         fingerprint = "other"
 
     monkeypatch.setattr(molvae.generator, "load", lambda path, device: Other())
-    assert "was started with model = 'beads'" in str(fails("ask", "c.sqlite", "-m", "other"))
+    found = str(fails("ask", "c.sqlite", "-m", "other"))
+    assert "c.sqlite is one of the model model, not of other (their fingerprints: 'beads'" in found
+
+
+def test_a_model_that_was_replaced_where_it_lies_is_told_by_the_first_digits(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin()
+
+    class Other(BeadGenerator):
+        fingerprint = 32 * "0f"
+
+    monkeypatch.setattr(molvae.generator, "load", lambda path, device: Other())
+    found = str(fails("ask", "c.sqlite"))
+    assert "fingerprints: 'beads' and '0f0f0f0f0f0f...')" in found
 
 
 def test_the_model_and_its_filter_are_remembered(

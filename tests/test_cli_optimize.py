@@ -194,6 +194,21 @@ def test_the_page_shows_how_the_model_was_trained(
         (["--maximize", "qed", "--keep-scaffold", "CCO"], ConfigError, "it has no ring"),
         (["--maximize", "qed", "--similarity", "0.4", "0.8"], ConfigError, "needs the lead"),
         (["--maximize", "qed", "--weight", "2"], ConfigError, "weights are for a scalarisation"),
+        (
+            ["--maximize", "qed", "--weight", "3", "--scalarisation", "chebyshev"],
+            ConfigError,
+            "scalarisation and weights make one number of several objectives, but there is one",
+        ),
+        (
+            ["--maximize", "qed", "--constraint", "sa < 4", "--set", "acquisition=ucb"],
+            ConfigError,
+            "acquisition 'ucb' is for one objective without constraints",
+        ),
+        (
+            ["--maximize", "qed", "--minimize", "sa", "--set", "acquisition=logei"],
+            ConfigError,
+            "acquisition 'logei' is for one objective",
+        ),
         (["--objective", "bead_assay:nitrogens"], ConfigError, "say which way is better"),
         (["--maximize", "qed", "--direction", "minimize"], ConfigError, "go together"),
         ([*OWN, "--target", "3"], ConfigError, "target and width are for properties"),

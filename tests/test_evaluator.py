@@ -165,6 +165,11 @@ def test_a_batch_that_fails_as_a_whole_raises_with_the_first_traceback() -> None
     assert "second" not in str(e.value)
 
 
+def test_a_first_molecule_that_fails_is_named_once() -> None:
+    with pytest.raises(OracleError, match="failed on its first molecule, CC: KeyError: 'first'"):
+        evaluator(Recorder({"CC": KeyError("first")})).evaluate(["CC"])
+
+
 def test_a_batch_that_fails_as_a_whole_is_not_recorded_and_can_be_tried_again() -> None:
     function = Recorder({"C": OSError("server down"), "CC": OSError("server down")})
     told: list[Any] = []

@@ -122,7 +122,8 @@ class Campaign:
 
         Raises:
             FileError: the file exists already, or cannot be made.
-            ConfigError: an assay that cannot name a column, or a direction that is none.
+            ConfigError: an assay that cannot name a column, a direction that is none, or settings
+                of the search that say nothing with these goals.
             InputError: none of ``start`` can be used.
         """
         given = [each is not None for each in (assay, direction)]
@@ -132,7 +133,7 @@ class Campaign:
             goals = Goals.of({str(assay): str(direction)})
         check_assays(goals.assays)
         config = config or SearchConfig()
-        config.check(len(goals.objectives))
+        config.check(len(goals.objectives), goals.plain)
         start = list(dict.fromkeys(start))
         usable, others = usable_and_others(generator, start)
         if others and not usable:
@@ -182,6 +183,11 @@ class Campaign:
         """What was given to :meth:`new`."""
         notes: Mapping[str, Any] = self._store.settings.get("notes", {})
         return notes
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells the model that the campaign was begun with from every other."""
+        return str(self._store.settings["model"])
 
     def left_out(self) -> list[tuple[str, str]]:
         """Molecules to begin with that cannot be used, as they were written, with the reasons."""

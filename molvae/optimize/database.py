@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -131,7 +132,7 @@ class Database:
             )
         (health,) = self.connection.execute("PRAGMA quick_check(1)").fetchone()
         if health != "ok":
-            raise ModelError(_damaged(self.path, " ".join(health.split())))
+            raise ModelError(_damaged(self.path, health))
         self.connection.execute("PRAGMA journal_mode = WAL")
         with self.transaction():  # takes the lock now, not when the first batch has been proposed
             if version < FORMAT:
@@ -161,7 +162,8 @@ class Database:
             was, now = stored.get(key), settings.get(key)
             if was != now:
                 raise ConfigError(
-                    f"campaign {self.path} was started with {key} = {was!r}, not {now!r}; "
+                    f"campaign {self.path} was started with {key} = {shown(was)}, not "
+                    f"{shown(now)}; "
                     "resume with what it was started with, or start another campaign"
                 )
 
@@ -220,5 +222,16 @@ def _look_at(path: Path, create: bool, resume: bool) -> None:
         raise ModelError(_damaged(os.fspath(path), "it does not begin like a database"))
 
 
+def shown(setting: object) -> str:
+    """A setting for people: digests by their first digits, which tell them apart as well.
+
+    >>> shown("0123456789abcdef" * 4 + ", sane molecules only")
+    "'0123456789ab..., sane molecules only'"
+    """
+    return re.sub("[0-9a-f]{64}", lambda digest: digest[0][:12] + "...", repr(setting))
+
+
 def _damaged(path: str, reason: object) -> str:
-    return f"campaign {path} is damaged or no campaign ({reason}); restore it or name another file"
+    # SQLite's own words may be several lines.
+    why = " ".join(str(reason).split())
+    return f"campaign {path} is damaged or no campaign ({why}); restore it or name another file"

@@ -79,7 +79,8 @@ def optimize(
         InputError: no molecule to begin with: none of ``start`` can be used, no samples, or
             none that meets the constraints.
         OracleError: the objective failed on a whole batch.
-        ConfigError: constraints that cannot be read or met.
+        ConfigError: constraints that cannot be read or met; settings of the search that say
+            nothing with these objectives.
         ConfigError, ModelError, FileError: the store is another campaign's, damaged or in use.
 
     The same seed gives the same molecules on the same machine with the same number of threads.
@@ -88,7 +89,7 @@ def optimize(
     aims = [(each.name, each.direction) for each in objectives]
     goals = Goals.of(aims, constraints, restriction=restriction)
     config = _config(search, budget, store if resume else None)
-    config.check(len(objectives))
+    config.check(len(objectives), goals.plain)
     start = list(dict.fromkeys(start))
     usable, left_out = usable_and_others(generator, start)
     if len(usable) > budget:
