@@ -20,12 +20,10 @@ from beads import IN_SPACE, BeadGenerator, distance_to, levels, molecules
 
 from molvae.base.errors import ConfigError, FileError, InputError, ModelError
 from molvae.chem.similarity import nearest_molecules
-from molvae.optimize import strategy
 from molvae.optimize.campaign import Campaign
 from molvae.optimize.config import Routes, SearchConfig
 from molvae.optimize.measurements import Measurement
 from molvae.optimize.observed import Observed, repeat_variance
-from molvae.optimize.posterior import Posterior
 from molvae.optimize.store import Store, Suggestion
 from molvae.oracles.answers import Outcome
 
@@ -107,24 +105,6 @@ def test_pending_molecules_are_not_asked_for_again_and_change_what_is() -> None:
         assert not set(smiles_of(first)) & set(smiles_of(second))
         assert smiles_of(one.pending()) == smiles_of(first + second)
         assert len(set(smiles_of(ten))) == 10
-
-
-def test_what_is_pending_counts_as_a_rival_of_unknown_value(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    seen: list[tuple[int, int]] = []
-    real = strategy.choose
-
-    def spy(name: str, joint: Posterior, baseline: int, size: int, seed: int) -> list[int]:
-        seen.append((baseline, len(joint.mean)))
-        return real(name, joint, baseline, size, seed)
-
-    monkeypatch.setattr(strategy, "choose", spy)
-    with warm() as campaign:
-        campaign.ask(3)
-        campaign.ask(2)
-    (first, _), (second, _) = seen
-    assert second == first + 3
 
 
 def test_all_of_a_generators_molecules_are_asked_for_once_while_none_comes_back() -> None:
