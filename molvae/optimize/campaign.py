@@ -189,6 +189,12 @@ class Campaign:
         """What tells the model that the campaign was begun with from every other."""
         return str(self._store.settings["model"])
 
+    @property
+    def learnable(self) -> bool:
+        """Whether so many molecules of the user's own are told that the search can begin."""
+        own = [o.suggestion for o in self.observations() if o.suggestion.origin == "told"]
+        return sum(s.usable for s in own) >= LEARNABLE
+
     def left_out(self) -> list[tuple[str, str]]:
         """Molecules to begin with that cannot be used, as they were written, with the reasons."""
         return usable_and_others(self._model(), self.start)[1] if self.start else []
@@ -346,5 +352,4 @@ class Campaign:
             return len(pending) + n
         if self.config.initial is not None:
             return self.config.initial
-        own = sum(o.suggestion.origin == "told" for o in tested)
-        return 0 if self.start or own >= LEARNABLE else INITIAL_BATCHES * self.config.batch_size
+        return 0 if self.start or self.learnable else INITIAL_BATCHES * self.config.batch_size

@@ -23,7 +23,8 @@ class Result:
 
     ``left_out`` are start molecules that could not be used, as they were written, each with the
     reason. ``objective`` is the first one; ``goals`` has all of them and the
-    constraints, None where it is the only one and there are none.
+    constraints, None where it is the only one and there are none. ``unlearnt`` are molecules
+    known before of which the search could not learn, with the reasons.
     """
 
     objective: Objective
@@ -31,6 +32,7 @@ class Result:
     stopped: str
     left_out: tuple[tuple[str, str], ...] = ()
     goals: Goals | None = None
+    unlearnt: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def standing(self) -> Standing:
