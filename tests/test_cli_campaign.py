@@ -139,6 +139,19 @@ def test_repeats_are_averaged_and_the_same_table_may_be_new_measurements(folder:
     assert (first["pIC50"], first["measurements"]) == ("6.0", "4")
 
 
+def test_values_of_a_molecule_that_contradict_each_other_are_named(folder: Path) -> None:
+    begin()
+    lines = [f"{s},{i}" for i, s in enumerate(KNOWN[:6])]
+    Path("a.csv").write_text("\n".join(["smiles,pIC50", *lines]) + "\n")
+    assert "differs" not in works("tell", "c.sqlite", "a.csv").stderr
+    # 2 and 2.4 are noise where others range from 0 to 5; 1 and 1000 are not.
+    Path("b.csv").write_text(f"smiles,pIC50\n{KNOWN[2]},2.4\n{KNOWN[1]},1000\n")
+    said = works("tell", "c.sqlite", "b.csv").stderr
+    assert f"{KNOWN[1]}: pIC50 of 1, 1000 differs more than molecules do" in said
+    assert said.count("differs") == 1
+    assert "differs" not in works("tell", "c.sqlite", "b.csv").stderr, "it is said once"
+
+
 def test_start_molecules_and_a_column_of_another_name(folder: Path) -> None:
     Path("start.smi").write_text(f"{KNOWN[3]}\nC1CC\n{KNOWN[4]}\n")
     begin("--start", "start.smi")

@@ -154,6 +154,15 @@ def test_failures_are_counted_and_listed_with_their_reason(folder: Path) -> None
     assert "ValueError: no carbonyls, please" in said
 
 
+def test_an_objective_that_tells_no_molecules_apart_is_named(folder: Path) -> None:
+    (folder / "bead_assay.py").write_text("def nitrogens(smiles):\n    return 0.5\n")
+    said = works(*OWN, *SMALL).stderr
+    assert "all 15 values are equal: bead_assay:nitrogens is 0.5 of every molecule" in said
+    (folder / "bead_assay.py").write_text(ASSAY)
+    sys.modules.pop("bead_assay", None)
+    assert "values are equal" not in works(*OWN, *SMALL).stderr
+
+
 def test_a_page_and_an_sdf_are_written_in_the_same_run(folder: Path) -> None:
     works(*OWN, *SMALL, "-o", "out.csv", "-o", "out.sdf", "--report", "out.html")
     assert (folder / "out.sdf").read_text().count("$$$$") == 15

@@ -341,6 +341,7 @@ def _say_what_was_found(result: Result, quiet: bool) -> None:
         say(f"  {smiles}: {why}", quiet)
     if len(failures) > _SHOWN:
         say(f"  and {len(failures) - _SHOWN:,} more, see --json", quiet)
+    _say_what_is_constant(result, quiet)
     if result.several:
         say(
             f"{len(result.pareto()):,} molecules of the Pareto set, hypervolume "
@@ -354,6 +355,18 @@ def _say_what_was_found(result: Result, quiet: bool) -> None:
             for i in range(min(_SHOWN, len(result.complete())))
         ]
         print_table(shown, f"the best, to {result.title}", stderr=True)
+
+
+def _say_what_is_constant(result: Result, quiet: bool) -> None:
+    for number, name in enumerate(result.standing.goals.names):
+        outcomes = [o.of(number).outcome for o in result.observations]
+        values = [outcome.value for outcome in outcomes if outcome.ok]
+        if len(values) > 1 and len(set(values)) == 1:
+            say(
+                f"all {len(values):,} values are equal: {name} is {values[0]:.4g} of every "
+                "molecule, which gives a search nothing to go by",
+                quiet,
+            )
 
 
 def _write(

@@ -19,6 +19,7 @@ from molvae.optimize.config import SearchConfig
 from molvae.optimize.goals import Goals
 from molvae.optimize.measurements import (
     Results,
+    at_odds,
     measurements,
     new_only,
     read,
@@ -46,6 +47,8 @@ class Told:
 
     ``own`` counts molecules that the campaign had not asked for; ``unusable`` are molecules that
     the search cannot learn from, with the reason. What was measured of them is kept all the same.
+    ``at_odds`` are molecules with an assay and its values where these contradict each other (see
+    :func:`~molvae.optimize.measurements.at_odds`); their mean counts all the same.
     """
 
     measured: int
@@ -54,6 +57,7 @@ class Told:
     known: int
     own: int
     unusable: tuple[tuple[str, str], ...]
+    at_odds: tuple[tuple[str, str, tuple[float, ...]], ...] = ()
 
 
 class Campaign:
@@ -281,6 +285,7 @@ class Campaign:
             known=known,
             own=len(own),
             unusable=tuple((s, reason) for s, reason in reasons.items() if reason),
+            at_odds=tuple(at_odds(readings, self.observations(), self.assays)),
         )
 
     def untold(self, results: Results) -> int:

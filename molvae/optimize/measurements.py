@@ -6,6 +6,7 @@ import difflib
 import math
 import numbers
 import re
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ FAILURES = ("failed", "failure", "fail", "impossible", "insoluble", "decomposed"
 NOT_YET = MISSING - {"nan"}
 """Cells of molecules that are not measured yet. NaN is the mark of a calculation gone wrong."""
 SHOWN = 3
+OTHERS = 5
+"""Molecules from which on one can say how much molecules differ in an assay."""
 
 
 @dataclass(frozen=True)
@@ -213,6 +216,29 @@ def new_only(
         else:
             new.append(reading)
     return new, len(readings) - len(new)
+
+
+def at_odds(
+    readings: Sequence[Reading], observations: Sequence[Observation], assays: Sequence[str]
+) -> list[tuple[str, str, tuple[float, ...]]]:
+    """The molecules of ``readings`` whose values in an assay contradict each other: molecule,
+    assay, and the values.
+
+    They do where they differ by more than other molecules do from each other (the standard
+    deviation of at least :data:`OTHERS` of them): one may be of another molecule or in another
+    unit.
+    """
+    found = []
+    told = {o.suggestion.smiles: o for o in observations}
+    for smiles, assay in dict.fromkeys((r.smiles, r.assay) for r in readings):
+        values = told[smiles].of(assay).values
+        if len(values) < 2:
+            continue
+        others = [o.of(assay).outcome for name, o in told.items() if name != smiles]
+        means = [outcome.value for outcome in others if outcome.ok]
+        if len(means) >= OTHERS and max(values) - min(values) > statistics.pstdev(means):
+            found.append((smiles, assays[assay], values))
+    return found
 
 
 def unusable_reason(suggestion: Suggestion) -> str | None:
