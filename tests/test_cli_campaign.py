@@ -139,6 +139,19 @@ def test_repeats_are_averaged_and_the_same_table_may_be_new_measurements(folder:
     assert (first["pIC50"], first["measurements"]) == ("6.0", "4")
 
 
+def test_values_of_a_molecule_that_contradict_each_other_are_named(folder: Path) -> None:
+    begin()
+    lines = [f"{s},{i}" for i, s in enumerate(KNOWN[:6])]
+    Path("a.csv").write_text("\n".join(["smiles,pIC50", *lines]) + "\n")
+    assert "differs" not in works("tell", "c.sqlite", "a.csv").stderr
+    # 2 and 2.4 are noise where others range from 0 to 5; 1 and 1000 are not.
+    Path("b.csv").write_text(f"smiles,pIC50\n{KNOWN[2]},2.4\n{KNOWN[1]},1000\n")
+    said = works("tell", "c.sqlite", "b.csv").stderr
+    assert f"{KNOWN[1]}: pIC50 of 1, 1000 differs more than molecules do" in said
+    assert said.count("differs") == 1
+    assert "differs" not in works("tell", "c.sqlite", "b.csv").stderr, "it is said once"
+
+
 def test_start_molecules_and_a_column_of_another_name(folder: Path) -> None:
     Path("start.smi").write_text(f"{KNOWN[3]}\nC1CC\n{KNOWN[4]}\n")
     begin("--start", "start.smi")
@@ -265,6 +278,8 @@ def test_text_cells_are_no_formulae_and_smiles_are_left_alone(folder: Path) -> N
          "has that column already"),
         (["new", "d.sqlite", "-m", "m", "--assay", "a", "--direction", "up"], ConfigError,
          "direction"),
+        (["new", "d.sqlite", "-m", "m", "--maximize", "a", "--scalarisation", "weighted",
+          "--weight", "1"], ConfigError, "one number of several objectives, but there is one"),
         (["ask", "c.sqlite", "-o", "batch.xyz"], ConfigError, "batch.xyz"),
     ],
 )  # fmt: skip
@@ -290,7 +305,21 @@ def test_a_campaign_in_use_and_one_of_another_model_are_refused(
         fingerprint = "other"
 
     monkeypatch.setattr(molvae.generator, "load", lambda path, device: Other())
-    assert "was started with model = 'beads'" in str(fails("ask", "c.sqlite", "-m", "other"))
+    found = str(fails("ask", "c.sqlite", "-m", "other"))
+    assert "c.sqlite is one of the model model, not of other (their fingerprints: 'beads'" in found
+
+
+def test_a_model_that_was_replaced_where_it_lies_is_told_by_the_first_digits(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin()
+
+    class Other(BeadGenerator):
+        fingerprint = 32 * "0f"
+
+    monkeypatch.setattr(molvae.generator, "load", lambda path, device: Other())
+    found = str(fails("ask", "c.sqlite"))
+    assert "fingerprints: 'beads' and '0f0f0f0f0f0f...')" in found
 
 
 def test_the_model_and_its_filter_are_remembered(
@@ -409,7 +438,8 @@ def test_start_molecules_that_cannot_be_used_are_named_and_all_of_them_refused(
     assert "ring 1 is not closed" in said
     Path("start.smi").write_text("c1ccccc1\n")
     error = fails("new", "d.sqlite", "-m", "model", "--maximize", "a", "--start", "start.smi")
-    assert "the model can encode none of the start molecules" in str(error)
+    message = "none of the start molecules can be used (c1ccccc1: the model cannot encode it)"
+    assert message in str(error)
     assert not Path("d.sqlite").exists()
 
 

@@ -138,9 +138,10 @@ def test_every_flag_is_a_key_of_a_toml_file_and_flags_win(folder: Path) -> None:
 
 def test_start_molecules_come_first_and_those_left_out_are_named(folder: Path) -> None:
     good = list(levels())[:3]
-    (folder / "start.smi").write_text("\n".join([*good, "c1ccccc1"]) + "\n")
+    (folder / "start.smi").write_text("\n".join([*good, "c1ccccc1", "C1CC"]) + "\n")
     said = works(*OWN, *SMALL, "--start", "start.smi", "-o", "out.csv").stderr
     assert "start molecule c1ccccc1 is left out: the model cannot encode it" in said
+    assert "start molecule C1CC is left out: not valid SMILES (ring 1 is not closed)" in said
     first = sorted(rows(folder / "out.csv"), key=lambda row: int(row["order"]))[:3]
     assert [row["smiles"] for row in first] == good
     assert {row["origin"] for row in first} == {"start"}
@@ -151,6 +152,15 @@ def test_failures_are_counted_and_listed_with_their_reason(folder: Path) -> None
     assert "15 molecules evaluated, " in said
     assert "without a value" in said
     assert "ValueError: no carbonyls, please" in said
+
+
+def test_an_objective_that_tells_no_molecules_apart_is_named(folder: Path) -> None:
+    (folder / "bead_assay.py").write_text("def nitrogens(smiles):\n    return 0.5\n")
+    said = works(*OWN, *SMALL).stderr
+    assert "all 15 values are equal: bead_assay:nitrogens is 0.5 of every molecule" in said
+    (folder / "bead_assay.py").write_text(ASSAY)
+    sys.modules.pop("bead_assay", None)
+    assert "values are equal" not in works(*OWN, *SMALL).stderr
 
 
 def test_a_page_and_an_sdf_are_written_in_the_same_run(folder: Path) -> None:
@@ -193,6 +203,21 @@ def test_the_page_shows_how_the_model_was_trained(
         (["--maximize", "qed", "--keep-scaffold", "CCO"], ConfigError, "it has no ring"),
         (["--maximize", "qed", "--similarity", "0.4", "0.8"], ConfigError, "needs the lead"),
         (["--maximize", "qed", "--weight", "2"], ConfigError, "weights are for a scalarisation"),
+        (
+            ["--maximize", "qed", "--weight", "3", "--scalarisation", "chebyshev"],
+            ConfigError,
+            "scalarisation and weights make one number of several objectives, but there is one",
+        ),
+        (
+            ["--maximize", "qed", "--constraint", "sa < 4", "--set", "acquisition=ucb"],
+            ConfigError,
+            "acquisition 'ucb' is for one objective without constraints",
+        ),
+        (
+            ["--maximize", "qed", "--minimize", "sa", "--set", "acquisition=logei"],
+            ConfigError,
+            "acquisition 'logei' is for one objective",
+        ),
         (["--objective", "bead_assay:nitrogens"], ConfigError, "say which way is better"),
         (["--maximize", "qed", "--direction", "minimize"], ConfigError, "go together"),
         ([*OWN, "--target", "3"], ConfigError, "target and width are for properties"),

@@ -93,6 +93,8 @@ def test_an_exception_is_the_failure_of_its_molecule_alone() -> None:
     [
         (math.nan, "returned nan, not a finite number"),
         (-math.inf, "returned -inf, not a finite number"),
+        (1e308, "returned 1e+308, beyond the largest value of 1e+100"),
+        (-(10**101), "returned -1e+101, beyond the largest value of 1e+100"),
         ("0.5", "returned '0.5' (str), not a number"),
         (None, "returned None (NoneType), not a number"),
         ([0.5], "needs the batch flag"),
@@ -161,6 +163,11 @@ def test_a_batch_that_fails_as_a_whole_raises_with_the_first_traceback() -> None
     assert "Traceback (most recent call last)" in str(e.value)
     assert "in __call__" in str(e.value)
     assert "second" not in str(e.value)
+
+
+def test_a_first_molecule_that_fails_is_named_once() -> None:
+    with pytest.raises(OracleError, match="failed on its first molecule, CC: KeyError: 'first'"):
+        evaluator(Recorder({"CC": KeyError("first")})).evaluate(["CC"])
 
 
 def test_a_batch_that_fails_as_a_whole_is_not_recorded_and_can_be_tried_again() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -28,12 +26,14 @@ from beads import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from rdkit import Chem
 
 import molvae
 from molvae.base.errors import BudgetError, ConfigError, InputError, OracleError
 from molvae.optimize import routes, surrogates
 from molvae.optimize.acquisition import choose, draw, greedy_batch, thompson_batch
 from molvae.optimize.ascent import ascents
+from molvae.optimize.campaign import Campaign
 from molvae.optimize.config import Routes, SearchConfig
 from molvae.optimize.described import Described
 from molvae.optimize.memory import Memory
@@ -237,14 +237,26 @@ def test_start_molecules_come_first_and_the_search_sets_out_from_them() -> None:
 def test_start_molecules_that_cannot_be_used_are_named() -> None:
     start = ["c1ccccc1", molecules()[TARGET], "not a molecule"]
     result = run(budget=5, start=start)
-    assert result.left_out == ("c1ccccc1", "not a molecule")
-    with pytest.raises(InputError, match="none of the start molecules"):
-        run(start=start[:1])
+    assert [text for text, _ in result.left_out] == ["c1ccccc1", "not a molecule"]
+    assert result.left_out[0][1] == "the model cannot encode it"
+    assert "not valid SMILES" in result.left_out[1][1]
+    message = r"none of the start molecules can be used \(C1CC: .*ring 1 is not closed"
+    with pytest.raises(InputError, match=message):
+        run(start=["C1CC", *start[:1]])
 
 
 def test_more_start_molecules_than_the_budget_are_refused() -> None:
     with pytest.raises(BudgetError, match="10 start molecules, but the budget is 5"):
         run(budget=5, start=list(levels())[:10])
+
+
+def test_start_molecules_that_cannot_be_used_and_repeats_do_not_count_against_the_budget() -> None:
+    target = molecules()[TARGET]
+    again = Chem.MolToSmiles(Chem.MolFromSmiles(target), doRandom=True)
+    result = run(budget=1, start=["xx", target, again, "C1CC"])
+    assert smiles_of(result) == [target]
+    with pytest.raises(BudgetError, match="2 start molecules, but the budget is 1"):
+        run(budget=1, start=["xx", target, again, next(iter(levels()))])
 
 
 def test_a_budget_of_nothing_is_refused(tmp_path: Path) -> None:
@@ -279,10 +291,27 @@ def test_a_broken_objective_stops_at_once_and_after_repair_the_run_goes_on(tmp_p
 
     with pytest.raises(OracleError, match="licence expired"):
         run(Objective("distance", broken, "minimize"), budget=10, initial=10, store=path)
-    with contextlib.closing(sqlite3.connect(path)) as database:
-        assert database.execute("SELECT count(*) FROM outcomes").fetchone() == (0,)
-    repaired = run(budget=10, initial=10, store=path, resume=True)
+    assert list(tmp_path.iterdir()) == []
+    repaired = run(budget=10, initial=10, store=path)
     assert smiles_of(repaired) == smiles_of(default_run())[:10]
+
+
+def test_a_failed_first_call_does_not_stand_in_the_way_of_the_corrected_one(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "run.sqlite"
+    with pytest.raises(InputError, match="none of the start molecules"):
+        run(budget=5, start=["xx"], store=path)
+    assert list(tmp_path.iterdir()) == []
+    run(budget=5, start=[molecules()[TARGET]], store=path)
+
+
+def test_a_run_that_fails_later_keeps_what_it_has_evaluated(tmp_path: Path) -> None:
+    path = tmp_path / "run.sqlite"
+    with pytest.raises(Killed):
+        run(Objective("distance", dies_after(3, []), "minimize"), budget=10, store=path)
+    with Campaign.open(path) as campaign:
+        assert len(campaign.observations()) == 3
 
 
 def test_a_generator_that_runs_out_of_molecules_ends_the_run() -> None:

@@ -340,6 +340,23 @@ def test_feasible_molecules_stand_before_others_and_fronts_in_order() -> None:
     assert smiles_of(standing.ranked())[:3] in (["C", "CC", "CCCC"], ["CC", "C", "CCCC"])
     assert smiles_of(standing.ranked())[3:] == ["CCCCCC", "CCC", "CCCCC"]
     np.testing.assert_allclose(standing.utility[0], [1.0, -1.0])
+    said = standing.marks(standing.observations)["feasible"]
+    assert said == ["yes", "yes", "no", "yes", "unknown", "unknown"]
+
+
+@pytest.mark.parametrize(
+    ("assay", "outcome", "said"),
+    [(0, Outcome(1.0), "unknown"), (0, Outcome(math.nan, "lost"), "no"), (1, Outcome(-1.0), "no"),
+     (1, Outcome(1.0), "unknown"), (1, Outcome(math.nan, "lost"), "no")],
+)  # fmt: skip
+def test_a_molecule_is_neither_feasible_nor_not_until_what_decides_it_is_measured(
+    assay: int, outcome: Outcome, said: str
+) -> None:
+    goals = Goals.of({"a": "maximize"}, measured=["c > 0"])
+    with Store(None, {}) as store:
+        store.record([Suggestion("C", 0, "told", np.zeros(2))], [("C", assay, outcome)])
+        standing = Standing.of(goals, store.observations())
+    assert standing.marks(standing.observations)["feasible"] == [said]
 
 
 # --- the file and resuming ---------------------------------------------------------------------

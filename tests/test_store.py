@@ -156,8 +156,17 @@ def test_a_damaged_campaign_is_one_clear_error(tmp_path: Path, damage: str) -> N
         if damage == "truncated"
         else data[:middle] + os.urandom(64) * 128 + data[middle + 8192 :]
     )
-    with pytest.raises(ModelError, match="damaged"):
+    with pytest.raises(ModelError, match="damaged") as error:
         Store(path, SETTINGS, resume=True)
+    assert "\n" not in str(error.value)
+
+
+def test_settings_that_are_digests_are_told_apart_by_their_first_digits(tmp_path: Path) -> None:
+    with Store(tmp_path / "run.sqlite", {"model": 64 * "a"}):
+        pass
+    message = r"model = 'aaaaaaaaaaaa\.\.\.', not 'bbbbbbbbbbbb\.\.\.'; resume"
+    with pytest.raises(ConfigError, match=message):
+        Store(tmp_path / "run.sqlite", {"model": 64 * "b"}, resume=True)
 
 
 def test_a_place_that_cannot_be_written_is_a_file_error(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from molvae.optimize.standing import Standing
 from molvae.optimize.strategy import next_batch
 from molvae.optimize.surrogates import MoleculeGP
 from molvae.optimize.tasks import MoleculeTasks, Table, fit_tasks
-from molvae.oracles.answers import Outcome
+from molvae.oracles.answers import LARGEST, Outcome
 from molvae.oracles.objective import Objective
 
 TARGET = (4, 0, 3, 1, 4)
@@ -129,6 +129,19 @@ def test_marginals_and_the_joint_distribution_agree_and_it_is_one(
     np.testing.assert_allclose(joint.covariance, joint.covariance.T, atol=1e-9)
     assert torch.linalg.eigvalsh(joint.covariance).min() > -1e-6 * float(joint.covariance.max())
     np.testing.assert_allclose(model.hopes(molecules_), mean + spread)
+
+
+@kinds
+def test_one_value_as_large_as_they_may_be_breaks_nothing(
+    learner: Learner, parts: tuple[Part, ...]
+) -> None:
+    smiles = some(20)
+    values = truth(parts)(smiles).astype(float)
+    values[3] = LARGEST
+    observed = seen(smiles, values)
+    joint = fit(learner, observed, parts, seed=0)(observed).joint(described(some(30)))
+    assert torch.isfinite(joint.mean).all()
+    assert torch.isfinite(joint.covariance).all()
 
 
 @kinds

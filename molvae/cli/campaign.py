@@ -304,13 +304,21 @@ def _open(campaign: Path, model: str | None, device: str | None) -> Iterator[Cam
     """The campaign with the model that it was begun with."""
     from molvae.base.errors import ConfigError
     from molvae.optimize.campaign import Campaign
+    from molvae.optimize.database import shown
 
     with Campaign.open(campaign) as opened:
-        notes = opened.notes
+        notes, begun_with = opened.notes, opened.fingerprint
     place = model or notes.get("model")
     if place is None:
         raise ConfigError(f"campaign {campaign} does not say which model it is of; give --model")
     generator = _generator(place, notes.get("sane", False), device or "auto")
+    if generator.fingerprint != begun_with:
+        was = notes.get("model", "another one")
+        raise ConfigError(
+            f"campaign {campaign} is one of the model {was}, not of {place} (their fingerprints: "
+            f"{shown(begun_with)} and {shown(generator.fingerprint)}); name a place where that "
+            "model is, or begin another campaign"
+        )
     with Campaign.open(campaign, generator) as opened:
         yield opened
 

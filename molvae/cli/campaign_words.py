@@ -26,6 +26,15 @@ def say_told(told: Told, quiet: bool) -> None:
         say(f"  {smiles} is kept, but the search cannot learn from it: {reason}", quiet)
     if len(told.unusable) > SHOWN:
         say(f"  and {len(told.unusable) - SHOWN:,} more, see `molvae campaign export`", quiet)
+    for smiles, assay, values in told.at_odds[:SHOWN]:
+        listed = ", ".join(f"{value:.4g}" for value in values)
+        say(
+            f"  {smiles}: {assay} of {listed} differs more than molecules do; their mean counts: "
+            "see that all are of this molecule and in one unit",
+            quiet,
+        )
+    if len(told.at_odds) > SHOWN:
+        say(f"  and {len(told.at_odds) - SHOWN:,} more whose values differ so much", quiet)
 
 
 def status_lines(found: Status) -> dict[str, object]:

@@ -39,6 +39,7 @@ from molvae.cli.flags import (
 if TYPE_CHECKING:
     from molvae.cli.optimize_settings import OptimizeSettings
     from molvae.datasets.corpus import Corpus
+    from molvae.optimize.measurements import Measurement
     from molvae.optimize.result import Result
 
 _SHOWN = 10
@@ -146,6 +147,16 @@ def optimize(
         str | None,
         typer.Option(metavar="FILE", help="Molecules to begin with; all are evaluated."),
     ] = None,
+    known: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TABLE", help="Values known already: learnt from, at no cost to the budget."
+        ),
+    ] = None,
+    known_column: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Their column, if not named like the objective."),
+    ] = None,
     smiles_column: SmilesColumn = None,
     sane: Sane = None,
     store: Annotated[
@@ -228,6 +239,8 @@ def optimize(
         initial=initial,
         candidates=candidates,
         start=start,
+        known=known,
+        known_column=known_column,
         smiles_column=smiles_column,
         sane=sane,
         store=store,
@@ -259,13 +272,15 @@ def _search(model: str, chosen: OptimizeSettings, *, resume: bool, quiet: bool) 
 
     aims = chosen_objectives(chosen, quiet)
     constraints, restriction = chosen_constraints(chosen, aims), chosen.restriction()
-    start = _start(chosen, quiet)
+    start, known = _start(chosen, quiet), _known(chosen, [aim.name for aim in aims])
     generator = load(model, chosen.device)
     filtered = ", among sane molecules" if chosen.sane else ""
     demands = ", ".join([*map(str, constraints), *restriction.labels])
     kept = f", with {demands}" if demands else ""
     what = " and ".join(map(str, aims)) + kept
     say(f"to {what}, and nothing else{filtered}, in {chosen.budget:,} evaluations", quiet)
+    if known:
+        say(f"{len(known):,} known values, of {chosen.known}, cost no evaluation", quiet)
     if chosen.store is not None:
         say(f"recorded in {chosen.store}; with --resume it goes on from there", quiet)
     return search(
@@ -275,6 +290,7 @@ def _search(model: str, chosen: OptimizeSettings, *, resume: bool, quiet: bool) 
         constraints=constraints,
         restriction=restriction,
         start=start,
+        known=known,
         store=chosen.store,
         resume=resume,
         progress=show(quiet),
@@ -297,9 +313,21 @@ def _start(chosen: OptimizeSettings, quiet: bool) -> list[str]:
     return smiles
 
 
+def _known(chosen: OptimizeSettings, names: list[str]) -> list[Measurement]:
+    from molvae.optimize.sheets import read_results
+
+    if chosen.known is None:
+        return []
+    return read_results(
+        chosen.known, names, column=chosen.known_column, smiles_column=chosen.smiles_column
+    )
+
+
 def _say_what_was_found(result: Result, quiet: bool) -> None:
-    for smiles in result.left_out:
-        say(f"start molecule {smiles} is left out: the model cannot encode it", quiet)
+    for text, reason in result.left_out:
+        say(f"start molecule {text} is left out: {reason}", quiet)
+    for smiles, reason in result.unlearnt:
+        say(f"known molecule {smiles} is not learnt from: {reason}", quiet)
     columns = result.columns()
     failures = [
         (s, why) for s, why in zip(columns["smiles"], columns["failure"], strict=True) if why
@@ -313,6 +341,7 @@ def _say_what_was_found(result: Result, quiet: bool) -> None:
         say(f"  {smiles}: {why}", quiet)
     if len(failures) > _SHOWN:
         say(f"  and {len(failures) - _SHOWN:,} more, see --json", quiet)
+    _say_what_is_constant(result, quiet)
     if result.several:
         say(
             f"{len(result.pareto()):,} molecules of the Pareto set, hypervolume "
@@ -326,6 +355,18 @@ def _say_what_was_found(result: Result, quiet: bool) -> None:
             for i in range(min(_SHOWN, len(result.complete())))
         ]
         print_table(shown, f"the best, to {result.title}", stderr=True)
+
+
+def _say_what_is_constant(result: Result, quiet: bool) -> None:
+    for number, name in enumerate(result.standing.goals.names):
+        outcomes = [o.of(number).outcome for o in result.observations]
+        values = [outcome.value for outcome in outcomes if outcome.ok]
+        if len(values) > 1 and len(set(values)) == 1:
+            say(
+                f"all {len(values):,} values are equal: {name} is {values[0]:.4g} of every "
+                "molecule, which gives a search nothing to go by",
+                quiet,
+            )
 
 
 def _write(

@@ -34,6 +34,8 @@ class OptimizeSettings(GoalSettings):
     retries: NonNegativeInt = 2
     budget: PositiveInt = 300
     start: str | None = None
+    known: str | None = None
+    known_column: str | None = None
     smiles_column: str | None = None
     sane: bool = False
     store: Path | None = None
@@ -60,6 +62,8 @@ class OptimizeSettings(GoalSettings):
             raise ValueError("takes_list is for an objective of your own")
         if (own or self.task) and (self.target is not None or self.width is not None):
             raise ValueError("target and width are for properties, not for what you bring yourself")
+        if self.known_column is not None and self.known is None:
+            raise ValueError("known_column is for a table of known values")
         if self.protocol is not None and self.command is None:
             raise ValueError("protocol is for a command")
         if self.pessimism is not None and self.oracle is None:

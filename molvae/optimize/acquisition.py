@@ -1,6 +1,8 @@
-"""Which of many candidates to evaluate together: greedy batches of noisy expected improvement."""
+"""Which of many candidates to evaluate together, given what is known and what is out already."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -10,41 +12,80 @@ from molvae.optimize.posterior import Posterior
 SAMPLES = 512
 SMOOTHING = 1e-3
 """Width, in standard deviations of the candidates, over which improvement is smoothed."""
+SURE = 1e-6
+"""A molecule is known with others from which so small a share of its variance is left."""
 
 
-def choose(acquisition: str, joint: Posterior, baseline: int, size: int, seed: int) -> list[int]:
+def choose(
+    acquisition: str, joint: Posterior, baseline: int, size: int, seed: int, pending: int = 0
+) -> list[int]:
     """The numbers of ``size`` candidates behind the first ``baseline`` molecules of ``joint``.
 
     By ``acquisition``: ``"logei"`` (:func:`greedy_batch`), ``"thompson"`` (:func:`thompson_batch`),
-    or ``"ucb"``, the largest sums of mean and standard deviation.
+    or ``"ucb"`` (:func:`confident_batch`). The last ``pending`` of the baseline are out for
+    testing: what will be known with them is not looked for again.
     """
     if acquisition == "logei":
         return greedy_batch(joint, baseline, size, seed)
-    candidates = joint.of(range(baseline, len(joint.mean)))
+    rivals = joint.of(range(baseline - pending, len(joint.mean)))
     if acquisition == "thompson":
-        return thompson_batch(candidates, size, seed)
-    hopes = candidates.mean + candidates.covariance.diagonal().clamp_min(0.0).sqrt()
-    found: list[int] = hopes.argsort(descending=True, stable=True)[:size].tolist()
-    return found
+        return thompson_batch(rivals, size, seed, pending)
+    return confident_batch(rivals, size, pending)
 
 
-def thompson_batch(candidates: Posterior, size: int, seed: int) -> list[int]:
+def thompson_batch(joint: Posterior, size: int, seed: int, pending: int = 0) -> list[int]:
     """For each of ``size`` joint samples the best candidate that is not chosen yet.
 
     Thompson sampling (Kandasamy et al., AISTATS 2018): a candidate is chosen about as often as it
-    is the best.
+    is the best. The first ``pending`` molecules of ``joint`` are no candidates, but take part:
+    a sample of which one of them is the best says nothing, and another is drawn. What is known
+    with them is chosen last.
 
     >>> sure = Posterior(torch.tensor([1.0, 3.0, 2.0]), torch.zeros(3, 3))
     >>> thompson_batch(sure, 2, seed=0)
     [1, 2]
     """
-    samples = draw(candidates, size, seed)
+    samples = draw(joint, max(SAMPLES, 2 * size) if pending else size, seed)
+    wanted = min(size, samples.shape[1] - pending)
+    out = list(range(pending))
+    twins = [i for i in _sure(_known(joint, out, joint), joint) if i >= pending]
     chosen: list[int] = []
-    for sample in samples:
-        if len(chosen) == samples.shape[1]:
-            break
-        sample[chosen] = -torch.inf
-        chosen.append(int(sample.argmax()))
+    # Where what is out is better than all candidates for certain, the best of them are taken.
+    for barred in (twins, [*out, *twins], out):
+        for sample in samples:
+            if len(chosen) == wanted:
+                break
+            worth = sample.clone()
+            worth[barred] = worth[[pending + i for i in chosen]] = -torch.inf
+            best = int(worth.argmax())
+            if best >= pending:
+                chosen.append(best - pending)
+    return chosen
+
+
+def confident_batch(joint: Posterior, size: int, pending: int = 0) -> list[int]:
+    """One by one the candidate with the largest sum of mean and standard deviation.
+
+    Each deviation is the one that will be left when the first ``pending`` molecules of ``joint``,
+    which are no candidates, and the choices before are known (GP-BUCB; Desautels et al., JMLR
+    2014). What is known with them is chosen last.
+
+    >>> joint = Posterior(torch.tensor([3.0, 3.0, 2.5]), torch.tensor([[1.0, 1, 0], [1, 1, 0],
+    ...     [0, 0, 1]]))
+    >>> confident_batch(joint, 2), confident_batch(joint, 2, pending=1)
+    ([0, 2], [1, 0])
+    """
+    left = _known(joint, range(pending), joint)
+    rest = list(range(pending, len(joint.mean)))
+    chosen: list[int] = []
+    while rest and len(chosen) < size:
+        hopes = joint.mean + left.covariance.diagonal().clamp_min(0.0).sqrt()
+        sure = _sure(left, joint)
+        telling = [i for i in rest if i not in sure] or rest
+        best = telling[int(hopes[telling].argmax())]
+        rest.remove(best)
+        chosen.append(best - pending)
+        left = _known(left, [best], joint)
     return chosen
 
 
@@ -94,6 +135,22 @@ def draw(joint: Posterior, n: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     half = torch.randn((n + 1) // 2, m, generator=generator, dtype=joint.mean.dtype)
     return joint.mean + torch.cat([half, -half])[:n] @ root.T
+
+
+def _known(left: Posterior, rows: Iterable[int], joint: Posterior) -> Posterior:
+    """What is ``left`` of the covariance of ``joint`` once the values of ``rows`` are known too."""
+    covariance = left.covariance
+    for row in rows:
+        variance = covariance[row, row]
+        if variance > SURE * joint.covariance[row, row]:  # else it is known already
+            covariance = covariance - covariance[:, [row]] * covariance[row] / variance
+    return Posterior(left.mean, covariance)
+
+
+def _sure(left: Posterior, joint: Posterior) -> list[int]:
+    """The molecules of which hardly any variance of ``joint`` is ``left``."""
+    known = left.covariance.diagonal() < SURE * joint.covariance.diagonal()
+    return known.nonzero()[:, 0].tolist()
 
 
 def _log_softplus(x: Tensor) -> Tensor:

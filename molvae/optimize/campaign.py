@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from molvae.base.errors import ConfigError, InputError
-from molvae.chem.smiles import canonicalise_many
 from molvae.optimize.config import SearchConfig
 from molvae.optimize.goals import Goals
 from molvae.optimize.measurements import (
     Results,
+    at_odds,
     measurements,
     new_only,
     read,
@@ -32,6 +32,7 @@ from molvae.optimize.records import Observation, Suggestion
 from molvae.optimize.restricted import shortage
 from molvae.optimize.sheets import check_assays, id_of
 from molvae.optimize.standing import Standing
+from molvae.optimize.starting import none_usable, usable_and_others
 from molvae.optimize.status import Status
 from molvae.optimize.store import Store
 from molvae.optimize.strategy import LEARNABLE
@@ -46,6 +47,8 @@ class Told:
 
     ``own`` counts molecules that the campaign had not asked for; ``unusable`` are molecules that
     the search cannot learn from, with the reason. What was measured of them is kept all the same.
+    ``at_odds`` are molecules with an assay and its values where these contradict each other (see
+    :func:`~molvae.optimize.measurements.at_odds`); their mean counts all the same.
     """
 
     measured: int
@@ -54,6 +57,7 @@ class Told:
     known: int
     own: int
     unusable: tuple[tuple[str, str], ...]
+    at_odds: tuple[tuple[str, str, tuple[float, ...]], ...] = ()
 
 
 class Campaign:
@@ -122,8 +126,9 @@ class Campaign:
 
         Raises:
             FileError: the file exists already, or cannot be made.
-            ConfigError: an assay that cannot name a column, or a direction that is none.
-            InputError: the model can encode none of ``start``.
+            ConfigError: an assay that cannot name a column, a direction that is none, or settings
+                of the search that say nothing with these goals.
+            InputError: none of ``start`` can be used.
         """
         given = [each is not None for each in (assay, direction)]
         if any(given) if goals is not None else not all(given):
@@ -132,10 +137,11 @@ class Campaign:
             goals = Goals.of({str(assay): str(direction)})
         check_assays(goals.assays)
         config = config or SearchConfig()
-        config.check(len(goals.objectives))
+        config.check(len(goals.objectives), goals.plain)
         start = list(dict.fromkeys(start))
-        if start and not np.isfinite(generator.encode(start)).all(axis=1).any():
-            raise InputError("the model can encode none of the start molecules; give others")
+        usable, others = usable_and_others(generator, start)
+        if others and not usable:
+            raise InputError(none_usable(others))
         settings = {
             "model": generator.fingerprint,
             "objective": goals.objectives[0].to_dict(),
@@ -182,15 +188,20 @@ class Campaign:
         notes: Mapping[str, Any] = self._store.settings.get("notes", {})
         return notes
 
+    @property
+    def fingerprint(self) -> str:
+        """What tells the model that the campaign was begun with from every other."""
+        return str(self._store.settings["model"])
+
+    @property
+    def learnable(self) -> bool:
+        """Whether so many molecules of the user's own are told that the search can begin."""
+        own = [o.suggestion for o in self.observations() if o.suggestion.origin == "told"]
+        return sum(s.usable for s in own) >= LEARNABLE
+
     def left_out(self) -> list[tuple[str, str]]:
-        """Molecules to begin with that cannot be tested by the model, each with the reason."""
-        if not self.start:
-            return []
-        known = zip(canonicalise_many(self.start), self.start, strict=True)
-        texts = [canonical or text for canonical, text in known]
-        z = np.asarray(self._model().encode(texts), float)
-        made = [Suggestion(text, 0, "start", z[i]) for i, text in enumerate(texts)]
-        return [(s.smiles, reason) for s in made if (reason := unusable_reason(s)) is not None]
+        """Molecules to begin with that cannot be used, as they were written, with the reasons."""
+        return usable_and_others(self._model(), self.start)[1] if self.start else []
 
     def ask(self, n: int | None = None) -> list[Suggestion]:
         """The ``n`` molecules to test next (None: a batch), which are pending from now on.
@@ -274,6 +285,7 @@ class Campaign:
             known=known,
             own=len(own),
             unusable=tuple((s, reason) for s, reason in reasons.items() if reason),
+            at_odds=tuple(at_odds(readings, self.observations(), self.assays)),
         )
 
     def untold(self, results: Results) -> int:
@@ -314,6 +326,10 @@ class Campaign:
         """Close the file and release it to others."""
         self._store.close()
 
+    def discard(self) -> None:
+        """Close the file and remove it: there is nothing in it to keep."""
+        self._store.discard()
+
     def __enter__(self) -> Campaign:
         return self
 
@@ -341,5 +357,4 @@ class Campaign:
             return len(pending) + n
         if self.config.initial is not None:
             return self.config.initial
-        own = sum(o.suggestion.origin == "told" for o in tested)
-        return 0 if self.start or own >= LEARNABLE else INITIAL_BATCHES * self.config.batch_size
+        return 0 if self.start or self.learnable else INITIAL_BATCHES * self.config.batch_size

@@ -73,7 +73,8 @@ class SearchConfig(Record):
             others at random, so that a step takes as long after 100,000 as after these.
         tasks: with several assays, whether each has a surrogate of its own (``apart``), or all have
             one that learns what they have in common (``together``).
-        acquisition: how a batch is chosen among the candidates.
+        acquisition: how a batch is chosen among the candidates, where there is one objective and
+            nothing else; else by what is added to the hypervolume, or to the scalarisation.
         seed: of everything random.
         regions: trust regions at once, around good molecules that are unlike each other; see
             :mod:`molvae.optimize.regions`.
@@ -138,8 +139,22 @@ class SearchConfig(Record):
             return {"batch_size": 10}
         return {"batch_size": 40, "growth": 0.03, "initial": 200}
 
-    def check(self, objectives: int) -> None:
-        """Refuse weights of another number than there are ``objectives``."""
+    def check(self, objectives: int, plain: bool) -> None:
+        """Refuse what would not be read where there are so many ``objectives``.
+
+        ``plain`` says that there is one, without constraints or restrictions. Raises
+        :class:`ConfigError`.
+        """
+        if objectives == 1 and self.scalarisation is not None:
+            raise ConfigError(
+                "scalarisation and weights make one number of several objectives, but there is "
+                "one; leave them out"
+            )
+        if not plain and self.acquisition != "thompson":
+            raise ConfigError(
+                f"acquisition {self.acquisition!r} is for one objective without constraints or "
+                "restrictions; leave it out: with these, hypervolume improvement chooses"
+            )
         if self.weights is not None and len(self.weights) != objectives:
             raise ConfigError(
                 f"there are {len(self.weights)} weights for {objectives} objectives; give one for "

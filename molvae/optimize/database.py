@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from molvae.base.errors import ConfigError, FileError, ModelError
 from molvae.base.files import file_errors
 
 FORMAT = 3
+IN_MEMORY = ":memory:"
+"""The path of a campaign that is no file."""
 _APPLICATION_ID = 0x6D6F6C76  # "molv": how the file says that it is ours
 
 # Assays are numbered as the settings list them: the first objective is 0.
@@ -95,7 +98,7 @@ class Database:
         others besides. Raises :class:`FileError`, :class:`ModelError` and :class:`ConfigError`
         as :class:`~molvae.optimize.store.Store` says.
         """
-        self.path = ":memory:" if path is None else os.fspath(path)
+        self.path = IN_MEMORY if path is None else os.fspath(path)
         if path is not None:
             _look_at(Path(path), create, resume)
         with self.errors():
@@ -159,7 +162,8 @@ class Database:
             was, now = stored.get(key), settings.get(key)
             if was != now:
                 raise ConfigError(
-                    f"campaign {self.path} was started with {key} = {was!r}, not {now!r}; "
+                    f"campaign {self.path} was started with {key} = {shown(was)}, not "
+                    f"{shown(now)}; "
                     "resume with what it was started with, or start another campaign"
                 )
 
@@ -167,6 +171,13 @@ class Database:
         """Close the file and release it to others."""
         with self.errors():
             self.connection.close()
+
+    def discard(self) -> None:
+        """Close the file and remove it."""
+        self.close()
+        if self.path != IN_MEMORY:
+            with file_errors(self.path, "remove"):
+                Path(self.path).unlink(missing_ok=True)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -211,5 +222,16 @@ def _look_at(path: Path, create: bool, resume: bool) -> None:
         raise ModelError(_damaged(os.fspath(path), "it does not begin like a database"))
 
 
+def shown(setting: object) -> str:
+    """A setting for people: digests by their first digits, which tell them apart as well.
+
+    >>> shown("0123456789abcdef" * 4 + ", sane molecules only")
+    "'0123456789ab..., sane molecules only'"
+    """
+    return re.sub("[0-9a-f]{64}", lambda digest: digest[0][:12] + "...", repr(setting))
+
+
 def _damaged(path: str, reason: object) -> str:
-    return f"campaign {path} is damaged or no campaign ({reason}); restore it or name another file"
+    # SQLite's own words may be several lines.
+    why = " ".join(str(reason).split())
+    return f"campaign {path} is damaged or no campaign ({why}); restore it or name another file"

@@ -6,6 +6,7 @@ import difflib
 import math
 import numbers
 import re
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +16,15 @@ from molvae.base.errors import InputError
 from molvae.chem.smiles import MoleculeError, canonicalise_many, parse
 from molvae.datasets.rows import MISSING, label_value, smiles_problem
 from molvae.optimize.store import Observation, Suggestion
-from molvae.oracles.answers import Outcome
+from molvae.oracles.answers import LARGEST, Outcome
 
 FAILURES = ("failed", "failure", "fail", "impossible", "insoluble", "decomposed", "not made")
 """Words with which the cell of a molecule that failed begins; what follows is the reason."""
 NOT_YET = MISSING - {"nan"}
 """Cells of molecules that are not measured yet. NaN is the mark of a calculation gone wrong."""
 SHOWN = 3
+OTHERS = 5
+"""Molecules from which on one can say how much molecules differ in an assay."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,10 @@ def read_cell(cell: Any) -> Outcome | None:
     ...
     ValueError: 'inf' is not a finite number; leave the cell blank where nothing is measured yet
     """
-    if cell is None or isinstance(cell, Outcome):
+    if cell is None or (isinstance(cell, Outcome) and not cell.ok):
         return cell
+    if isinstance(cell, Outcome):
+        return _measured(cell.value)
     if isinstance(cell, str):
         return _read_text(cell.strip())
     if isinstance(cell, bool) or not isinstance(cell, numbers.Real):
@@ -79,6 +84,16 @@ def read_cell(cell: Any) -> Outcome | None:
         value = math.inf
     if not math.isfinite(value):
         raise ValueError(f"{value} is not a finite number; give None where nothing is measured yet")
+    return _measured(value)
+
+
+def _measured(value: float) -> Outcome:
+    """The outcome that a finite ``value`` is, unless nothing could be learnt from it."""
+    if abs(value) > LARGEST:
+        raise ValueError(
+            f"{value} is beyond the largest value of {LARGEST:g}; write the measured value, or "
+            "'failed'"
+        )
     return Outcome(value)
 
 
@@ -88,7 +103,7 @@ def _read_text(text: str) -> Outcome | None:
         return None
     value = label_value(text)
     if value is not None and math.isfinite(value):
-        return Outcome(value)
+        return _measured(value)
     if text.casefold().startswith(FAILURES):
         return Outcome(math.nan, text)
     if re.fullmatch(r"[+-]?\d+,\d+", text):
@@ -201,6 +216,29 @@ def new_only(
         else:
             new.append(reading)
     return new, len(readings) - len(new)
+
+
+def at_odds(
+    readings: Sequence[Reading], observations: Sequence[Observation], assays: Sequence[str]
+) -> list[tuple[str, str, tuple[float, ...]]]:
+    """The molecules of ``readings`` whose values in an assay contradict each other: molecule,
+    assay, and the values.
+
+    They do where they differ by more than other molecules do from each other (the standard
+    deviation of at least :data:`OTHERS` of them): one may be of another molecule or in another
+    unit.
+    """
+    found = []
+    told = {o.suggestion.smiles: o for o in observations}
+    for smiles, assay in dict.fromkeys((r.smiles, r.assay) for r in readings):
+        values = told[smiles].of(assay).values
+        if len(values) < 2:
+            continue
+        others = [o.of(assay).outcome for name, o in told.items() if name != smiles]
+        means = [outcome.value for outcome in others if outcome.ok]
+        if len(means) >= OTHERS and max(values) - min(values) > statistics.pstdev(means):
+            found.append((smiles, assays[assay], values))
+    return found
 
 
 def unusable_reason(suggestion: Suggestion) -> str | None:

@@ -21,16 +21,18 @@ if TYPE_CHECKING:
 class Result:
     """Every evaluation of a campaign, in order, and why it stopped.
 
-    ``left_out`` are start molecules that were not evaluated because they are no molecules or the
-    model cannot encode them. ``objective`` is the first one; ``goals`` has all of them and the
-    constraints, None where it is the only one and there are none.
+    ``left_out`` are start molecules that could not be used, as they were written, each with the
+    reason. ``objective`` is the first one; ``goals`` has all of them and the
+    constraints, None where it is the only one and there are none. ``unlearnt`` are molecules
+    known before of which the search could not learn, with the reasons.
     """
 
     objective: Objective
     observations: tuple[Observation, ...]
     stopped: str
-    left_out: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
     goals: Goals | None = None
+    unlearnt: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def standing(self) -> Standing:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from molvae.base.errors import BudgetError, InputError
 from molvae.base.progress import Progress
-from molvae.chem.smiles import canonicalise_many
 from molvae.optimize.campaign import Campaign
 from molvae.optimize.config import SearchConfig
 from molvae.optimize.constraints import Constraint
 from molvae.optimize.goals import Goals
+from molvae.optimize.measurements import Measurement, Results, measurements
 from molvae.optimize.plan import INITIAL_BATCHES
 from molvae.optimize.proposals import MoleculeGenerator
 from molvae.optimize.records import Observation, Suggestion
 from molvae.optimize.restriction import Restriction
 from molvae.optimize.result import Result
+from molvae.optimize.starting import none_usable, usable_and_others
 from molvae.optimize.store import Store
 from molvae.oracles.evaluator import Evaluator, Outcome, Tell
 from molvae.oracles.objective import Objective
@@ -36,6 +38,7 @@ def optimize(
     constraints: Sequence[str | Constraint] = (),
     restriction: Restriction | Mapping[str, Any] | None = None,
     start: Sequence[str] = (),
+    known: Results = (),
     store: str | os.PathLike[str] | None = None,
     resume: bool = False,
     progress: bool | None = None,
@@ -60,7 +63,12 @@ def optimize(
         restriction: the lead that the search is kept near; a
             :class:`~molvae.optimize.restriction.Restriction` or its keys.
         start: molecules to begin with (all are evaluated), for instance a lead or a series.
-        store: SQLite file that records the campaign; None keeps it in memory.
+        known: molecules with values of the objective known already, ``{smiles: value}`` (with
+            several objectives, mappings of their names to values), as
+            :meth:`~molvae.optimize.campaign.Campaign.tell` takes them. The search learns from them
+            and proposes none of them; they cost no evaluation, and are not in the result.
+        store: SQLite file that records the campaign; None keeps it in memory. A run that fails
+            before anything is evaluated leaves none.
         resume: go on with ``store`` where it stopped. Nothing is evaluated twice, and the
             molecules are those of an uninterrupted run. The budget may be another one.
         progress: show a bar; None means only on a terminal.
@@ -74,11 +82,12 @@ def optimize(
         All evaluations. Fewer than ``budget`` if the generator has no more new molecules.
 
     Raises:
-        BudgetError: more start molecules than the budget.
-        InputError: no molecule to begin with: none of ``start`` can be encoded, no samples, or
-            none that meets the constraints.
+        BudgetError: more start molecules than the budget, those left out not counted.
+        InputError: no molecule to begin with: none of ``start`` can be used, no samples, or
+            none that meets the constraints. Or a value of ``known`` that cannot be read.
         OracleError: the objective failed on a whole batch.
-        ConfigError: constraints that cannot be read or met.
+        ConfigError: constraints that cannot be read or met; settings of the search that say
+            nothing with these objectives.
         ConfigError, ModelError, FileError: the store is another campaign's, damaged or in use.
 
     The same seed gives the same molecules on the same machine with the same number of threads.
@@ -87,20 +96,25 @@ def optimize(
     aims = [(each.name, each.direction) for each in objectives]
     goals = Goals.of(aims, constraints, restriction=restriction)
     config = _config(search, budget, store if resume else None)
-    config.check(len(objectives))
+    config.check(len(objectives), goals.plain)
     start = list(dict.fromkeys(start))
-    if len(start) > budget:
+    usable, left_out = usable_and_others(generator, start)
+    if len(usable) > budget:
         raise BudgetError(
-            f"there are {len(start)} start molecules, but the budget is {budget} evaluations; "
+            f"there are {len(usable)} start molecules, but the budget is {budget} evaluations; "
             "raise the budget or shorten the list"
         )
     if budget < 1:
         raise BudgetError(f"the budget is {budget} evaluations; give at least 1")
-    settings = _settings(generator, objectives, goals, config, start)
+    known = measurements(known)
+    settings = _settings(generator, objectives, goals, config, start, known)
     with Campaign(Store(store, settings, resume=resume), generator, start) as campaign:
-        # What was begun under a larger budget is finished under a smaller one.
-        allowed = max(budget, len(campaign.observations()))
         with ExitStack() as stack:
+            stack.enter_context(_kept_if_evaluated(campaign))
+            # A run that is resumed is told again what it knows already.
+            unlearnt = campaign.tell(known, skip_known=True).unusable if known else ()
+            # What was begun under a larger budget is finished under a smaller one.
+            allowed = max(budget, len(_evaluated(campaign)))
             evaluators = [
                 stack.enter_context(
                     Evaluator(
@@ -112,23 +126,33 @@ def optimize(
             title = ", ".join(map(str, objectives))
             bar = stack.enter_context(Progress(title, budget, progress))
             stopped = _run(campaign, evaluators, budget, bar)
-        observations = tuple(campaign.observations())
-    evaluated = {o.suggestion.smiles for o in observations}
-    left_out = [
-        text
-        for text, smiles in zip(start, canonicalise_many(start), strict=True)
-        if smiles not in evaluated
-    ]
-    return Result(
-        objectives[0], observations, stopped, tuple(left_out), None if goals.plain else goals
-    )
+        made = [replace(o, order=i) for i, o in enumerate(_evaluated(campaign), start=1)]
+    plan = None if goals.plain else goals
+    return Result(objectives[0], tuple(made), stopped, tuple(left_out), plan, unlearnt)
+
+
+@contextmanager
+def _kept_if_evaluated(campaign: Campaign) -> Iterator[None]:
+    """A run that fails with nothing evaluated leaves no file, which would only be in the way of
+    the run that is meant."""
+    try:
+        yield
+    except BaseException:
+        if not _evaluated(campaign):
+            campaign.discard()
+        raise
+
+
+def _evaluated(campaign: Campaign) -> list[Observation]:
+    """The molecules that the objectives were asked of; what was known before cost nothing."""
+    return [o for o in campaign.observations() if o.suggestion.origin != "told"]
 
 
 def _run(campaign: Campaign, evaluators: Sequence[Evaluator], budget: int, bar: Progress) -> str:
     """Propose and evaluate until there is a reason to stop, which is returned."""
-    bar.advance(min(budget, len(campaign.observations())))
+    bar.advance(min(budget, len(_evaluated(campaign))))
     while True:
-        observations = campaign.observations()
+        observations = _evaluated(campaign)
         room = budget - len(observations)
         half = [o.suggestion for o in observations if _untold(o, evaluators)]
         if room <= 0 and not half:
@@ -147,21 +171,21 @@ def _run(campaign: Campaign, evaluators: Sequence[Evaluator], budget: int, bar: 
         _evaluate(campaign, evaluators, pending[: max(0, room)], bar)
 
 
-def _propose(
-    campaign: Campaign, observations: Sequence[Observation], budget: int
-) -> list[Suggestion]:
+def _propose(campaign: Campaign, evaluated: Sequence[Observation], budget: int) -> list[Suggestion]:
     config, start, initial = campaign.config, campaign.start, 0
-    if not observations and config.initial is not None:
-        initial = config.initial
-    elif not observations and not start:
-        initial = max(1, min(INITIAL_BATCHES * config.batch_size, budget // 3))
-    size = config.batch_after(len(observations)) if observations else len(start) + initial
-    size = min(size, budget - len(observations))
+    size = config.batch_after(len(evaluated))
+    if not evaluated:
+        if config.initial is not None:
+            initial = config.initial
+        elif not start and not campaign.learnable:
+            initial = max(1, min(INITIAL_BATCHES * config.batch_size, budget // 3))
+        size = len(start) + initial or size
+    size = min(size, budget - len(evaluated))
     # Nobody asks why while it runs: what is nearest costs more the more is known.
     found = campaign.propose(size, initial=initial, neighbours=False)
-    if not found and not observations:
+    if not found and not campaign.observations():
         raise InputError(
-            "there is no molecule to begin with: the model can encode none of the start molecules"
+            none_usable(campaign.left_out())
             if start
             else "there is no molecule to begin with: the model's samples cannot be encoded"
         )
@@ -175,7 +199,7 @@ def _evaluate(
     bar: Progress,
 ) -> None:
     """Evaluate a batch, and what an earlier run left without the values of some objectives."""
-    observations = campaign.observations()
+    observations = _evaluated(campaign)
     for number, evaluator in enumerate(evaluators):
         half = [o.suggestion for o in observations if not o.of(number).told]
         smiles = [s.smiles for s in (*half, *batch)]
@@ -200,7 +224,7 @@ def _writer(campaign: Campaign, number: int, smiles: Sequence[str], bar: Progres
 
 def _known(campaign: Campaign, number: int) -> dict[str, Outcome]:
     """What an earlier run has evaluated of an objective."""
-    told = {o.suggestion.smiles: o.of(number) for o in campaign.observations()}
+    told = {o.suggestion.smiles: o.of(number) for o in _evaluated(campaign)}
     return {smiles: measured.outcome for smiles, measured in told.items() if measured.told}
 
 
@@ -226,6 +250,7 @@ def _settings(
     goals: Goals,
     config: SearchConfig,
     start: Sequence[str],
+    known: Sequence[Measurement],
 ) -> dict[str, Any]:
     """What a campaign must have in common with its resumption; the budget may change."""
     others = [each.describe() for each in objectives[1:]]
@@ -235,5 +260,10 @@ def _settings(
         "others": others or None,  # None is what files of before say of it
         "goals": None if goals.plain else goals.to_dict(),
         **config.to_dict(),
-        "start": hashlib.sha256("\n".join(start).encode()).hexdigest(),
+        "start": _digest(start),
+        "known": _digest([f"{m.smiles} {m.assay} {m.cell}" for m in known]) if known else None,
     }
+
+
+def _digest(lines: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -132,14 +132,20 @@ class Standing:
         return np.array(volumes)
 
     def marks(self, observations: Sequence[Observation]) -> dict[str, list[str]]:
-        """Columns that say of each of ``observations`` whether it is feasible and in the Pareto
-        set; none where there is one objective and nothing else."""
+        """Columns that say of each of ``observations`` whether it is feasible (yes, no, or unknown
+        until all is measured that decides it) and in the Pareto set.
+
+        None where there is one objective and nothing else.
+        """
         if self.goals.plain:
             return {}
-        feasible = {o.order for o, yes in zip(self.observations, self.feasible, strict=True) if yes}
+        failed = self.failed[:, : len(self.goals.objectives)].any(axis=1)
+        undecided = ~self.feasible & ~failed & (self.shortfall == 0)
+        words = np.where(self.feasible, "yes", np.where(undecided, "unknown", "no")).tolist()
+        feasible = {o.order: word for o, word in zip(self.observations, words, strict=True)}
         best = {o.order for o in self.pareto()}
         return {
-            "feasible": ["yes" if o.order in feasible else "no" for o in observations],
+            "feasible": [feasible[o.order] for o in observations],
             "pareto": ["yes" if o.order in best else "no" for o in observations],
         }
 

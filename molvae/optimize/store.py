@@ -174,6 +174,10 @@ class Store:
         """Close the file and release it to others."""
         self._file.close()
 
+    def discard(self) -> None:
+        """Close the file and remove it."""
+        self._file.discard()
+
     def __enter__(self) -> Store:
         return self
 

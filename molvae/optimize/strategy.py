@@ -279,9 +279,10 @@ def _choose(
     # What is out for testing has an unknown value, like the best so far: a candidate is worth
     # what it adds to both.
     baseline = len(elite.smiles) + len(pending)
-    picks = choose(acquisition, joint, baseline, size, derive_seed(seed, "batch"))
+    seed = derive_seed(seed, "batch")
+    picks = choose(acquisition, joint, baseline, size, seed, pending=len(pending))
     chosen = joint.of([*range(baseline), *(baseline + i for i in picks)])
-    gains = expected_improvements(chosen, baseline, derive_seed(seed, "batch"))
+    gains = expected_improvements(chosen, baseline, seed)
     spread = chosen.covariance.diagonal().clamp_min(0.0).sqrt()
     means, spreads = chosen.mean[baseline:].tolist(), spread[baseline:].tolist()
     reasons = [Reason(*facts) for facts in zip(means, spreads, gains, strict=True)]

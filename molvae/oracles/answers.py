@@ -29,6 +29,11 @@ _PERMANENT = (
 )
 
 
+LARGEST = 1e100
+"""Values beyond it, of either sign, are failures: their squares overflow in whatever learns them,
+and nothing that is measured or computed of a molecule is so large."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What an objective said of one molecule: a finite value, or NaN and the reason for it.
@@ -161,7 +166,7 @@ def failure_of(error: BaseException) -> Outcome:
 
 
 def outcome_of(value: Any) -> Outcome:
-    """The outcome that a returned ``value`` is: a finite number, or the reason why it is none."""
+    """The outcome that a returned ``value`` is: a number to learn from, or why it is none."""
     if isinstance(value, Exception):
         return failure_of(value)
     if getattr(value, "shape", None) in ((), (1,)):
@@ -175,6 +180,8 @@ def outcome_of(value: Any) -> Outcome:
         number = math.inf
     if not math.isfinite(number):
         return Outcome(math.nan, f"returned {number}, not a finite number")
+    if abs(number) > LARGEST:
+        return Outcome(math.nan, f"returned {number}, beyond the largest value of {LARGEST:g}")
     return Outcome(number)
 
 

@@ -145,11 +145,12 @@ class Evaluator:
         if not held:
             return
         if not had_value or len(broken) == len(smiles) > 1:
-            subject = f"all of {len(smiles)} molecules" if len(smiles) > 1 else "its first molecule"
             first, outcome = held[0]
+            subject = f"its first molecule, {first}"
+            if len(smiles) > 1:
+                subject = f"all of {len(smiles)} molecules, first on {first}"
             more = f"\n{broken[0]}" if broken and broken[0] != outcome.failure else ""
             raise OracleError(
-                f"objective {self.objective.name!r} failed on {subject}, first on {first}: "
-                f"{outcome.failure}{more}"
+                f"objective {self.objective.name!r} failed on {subject}: {outcome.failure}{more}"
             )
         yield held
