@@ -7,7 +7,7 @@ In turn and resumable: what stands in ``--work`` is not done again. The table go
 its row is left out.
 
     python scripts/variants.py corpora/moses --start runs/variants/VAE__beta_0.1 --minutes 12 \
-      --only "VAE, beta 0.1" VAE-GAN --work runs/gan --mark gan -o docs
+      --only "VAE, beta 0.1" VAE-GAN "VAE-GAN, weight 0.1" --work runs/gan --mark gan -o docs
 
 What a critic of the decoder does to a model that is trained already, beside as much time without.
 """
@@ -36,6 +36,7 @@ VARIANTS: dict[str, Variant] = {
     "adversarial autoencoder": ("aae", {}, None),
     "Wasserstein autoencoder": ("wae", {}, None),
     "VAE-GAN": ("vae-gan", {}, None),
+    "VAE-GAN, weight 0.1": ("vae-gan", {"objective": {"decoder_adversarial_weight": 0.1}}, None),
 }
 
 
