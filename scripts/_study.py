@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from molvae.chem.properties import compute
 from molvae.datasets.corpus import Corpus
 from molvae.generator import Generator
 from molvae.metrics.basic import uniqueness, validity
 from molvae.metrics.chemnet import activations
+from molvae.metrics.distribution import property_distances
 from molvae.metrics.frechet import Gaussian, frechet_distance
 from molvae.models.config import PriorConfig
 from molvae.training.checkpoint import load_model
@@ -32,6 +34,9 @@ COLUMNS = {
     "KL": "{:.1f}",
     "active": "{:.0f}",
     "FCD": "{:.2f}",
+    "log P": "{:.2f}",
+    "weight": "{:.2f}",
+    "SA": "{:.2f}",
     "valid": "{:.3f}",
     "unique": "{:.3f}",
     "steps": "{:,.0f}",
@@ -177,11 +182,21 @@ class Study:
             "active": float((found.mean.var(0) > ACTIVE_VARIANCE).sum()),
             "dimensions": generator.latent_dim,
             "FCD": frechet_distance(Gaussian.of(activations(good)), self.reference),
+            **distances(good, smiles),
             "valid": validity(drawn),
             "unique": uniqueness(good),
             "steps": loaded.provenance["steps"],
             "seconds": loaded.provenance["seconds"],
         }
+
+
+def distances(drawn: list[str], real: list[str]) -> dict[str, float]:
+    """How far properties of samples are from those of molecules, in spreads of the latter."""
+    names = {"logp": "log P", "mw": "weight", "sa": "SA"}
+    ours, theirs = (compute(smiles, list(names), progress=False) for smiles in (drawn, real))
+    return {
+        names[one.name]: one.relative for one in property_distances(ours, theirs, list(names))
+    }
 
 
 def chosen(names: Mapping[str, Any], only: list[str] | None) -> list[str]:
