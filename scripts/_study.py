@@ -194,9 +194,7 @@ def distances(drawn: list[str], real: list[str]) -> dict[str, float]:
     """How far properties of samples are from those of molecules, in spreads of the latter."""
     names = {"logp": "log P", "mw": "weight", "sa": "SA"}
     ours, theirs = (compute(smiles, list(names), progress=False) for smiles in (drawn, real))
-    return {
-        names[one.name]: one.relative for one in property_distances(ours, theirs, list(names))
-    }
+    return {names[one.name]: one.relative for one in property_distances(ours, theirs, list(names))}
 
 
 def chosen(names: Mapping[str, Any], only: list[str] | None) -> list[str]:
