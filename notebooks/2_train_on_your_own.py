@@ -212,9 +212,9 @@ ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# **What to see:** the two heaps stand apart, each around the dashed line that was asked for or on
-# its way there, and wide: after so few molecules a wish is heard, not obeyed. A model that learns
-# conditions from a hundred thousand molecules comes nearer (`docs/conditional.md` has the figures).
+# **What to see:** the two heaps stand apart, each around the dashed line that was asked for, and
+# wide: from so few molecules a wish is heard more than obeyed. A model that learns conditions from
+# a hundred thousand comes nearer (`docs/conditional.md` has the figures).
 #
 # ## Where to go from here
 #

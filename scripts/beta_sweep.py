@@ -6,7 +6,7 @@ A model for each weight, trained alike. Beside what ``variants.py`` measures, ho
 in the latent space (``molvae explore directions``): the mutual information gap, the share of the
 variance that the best dimension explains, and all together. The tables go into ``variants.md``
 between their comments, with two pictures: the sweep, and molecules along the dimension that tells
-most of log P, at each weight. Resumable: what stands in ``--work`` is not done again.
+most of the rings, at each weight. Resumable: what stands in ``--work`` is not done again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PROPERTIES = {
 MOLECULES = 5000
 """Held-out molecules whose latents and properties are compared."""
 START = "CC(=O)Nc1ccc(OCc2ccccn2)cc1"
-STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
+STEPS = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0)
 """Along a dimension, in spreads of the molecules."""
 
 
@@ -57,14 +57,14 @@ def main() -> None:
         if not place.exists():
             write_json(place, _directions(study, str(path)))
         found = read_json(place)
-        rows.append({**row, "weight": weights[name], "properties": found["properties"]})
+        rows.append({**row, "beta": weights[name], "properties": found["properties"]})
         caption = f"{name}, dimension {found['dimension']}"
         legends = [f"{step:+g} spreads" for step in STEPS]
         strips.append(Strip(caption, found["along"], [caption, *legends[1:]]))
     images = options.output / "images"
     images.mkdir(parents=True, exist_ok=True)
     save_figure(figure(rows), images / "beta.png")
-    write_strips(images / "beta_traversals.svg", strips, "Traversals")
+    write_strips(images / "beta_traversals.png", strips, "Traversals")
     insert(
         options.output / "variants.md",
         "beta",
@@ -79,7 +79,7 @@ def main() -> None:
             "![Reconstruction, KL and what single dimensions tell, by the weight of the KL]"
             "(images/beta.png)",
             "",
-            "![Molecules along the dimension that tells most of log P](images/beta_traversals.svg)",
+            "![Molecules along the dimension that tells most of the rings](images/beta_traversals.png)",
             "",
             f"Made by `{command()}`.",
         ],
@@ -94,14 +94,14 @@ def _changes(weight: float) -> dict[str, dict[str, Any]]:
 
 
 def _directions(study: Study, path: str) -> dict[str, Any]:
-    """How properties lie in a model's space, and molecules along its dimension of log P."""
+    """How properties lie in a model's space, and molecules along its dimension of rings."""
     generator = load(path, "cpu")
     rows = np.random.default_rng(1).permutation(study.corpus.indices("validation"))
     smiles = study.corpus.smiles(rows[:MOLECULES])
     z = generator.encode(smiles)
     values = compute(smiles, list(PROPERTIES), progress=False).T
     found = carried(z, dict(zip(PROPERTIES, values, strict=True)))
-    first = found[0].dimension
+    first = found[list(PROPERTIES).index("rings")].dimension
     spread = float(np.nanstd(z[:, first]))
     start = generator.encode([START])
     direction = np.eye(generator.latent_dim)[first] * spread
@@ -128,7 +128,7 @@ def gaps(rows: list[dict[str, Any]]) -> list[str]:
 
 def figure(rows: list[dict[str, Any]]) -> Figure:
     """Reconstruction, KL, and what a single dimension tells of each property, by the weight."""
-    weights = [row["weight"] for row in rows]
+    weights = [row["beta"] for row in rows]
     made = Figure(figsize=(13, 3.6), layout="constrained")
     back, bits, alone, gap = made.subplots(1, 4)
     back.plot(weights, [row["reconstruction"] for row in rows], "o-", color=BLUE)
