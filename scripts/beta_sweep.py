@@ -79,7 +79,8 @@ def main() -> None:
             "![Reconstruction, KL and what single dimensions tell, by the weight of the KL]"
             "(images/beta.png)",
             "",
-            "![Molecules along the dimension that tells most of the rings](images/beta_traversals.png)",
+            "![Molecules along the dimension that tells most of the rings]"
+            "(images/beta_traversals.png)",
             "",
             f"Made by `{command()}`.",
         ],
