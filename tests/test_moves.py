@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import molvae
+from molvae.base.errors import ConfigError
 from molvae.chem.similarity import fingerprints, similarity
 from molvae.chem.smiles import parse_many
 from molvae.generator import Generator
@@ -13,7 +17,8 @@ from molvae.latent import refresh
 from molvae.latent.moves import spliced, with_gaps, without_ends
 from molvae.latent.refresh import refreshed
 from molvae.models.windows import Windows
-from molvae.optimize.config import Routes
+from molvae.optimize.campaign import Campaign
+from molvae.optimize.config import Routes, SearchConfig
 from molvae.optimize.feasibility import misses
 from molvae.optimize.goals import Goals
 from molvae.optimize.memory import Memory
@@ -22,7 +27,9 @@ from molvae.optimize.proposals import local
 from molvae.optimize.renewal import renewed
 from molvae.optimize.restricted import RestrictedGenerator
 from molvae.optimize.routes import Parents, offspring
+from molvae.optimize.run import optimize
 from molvae.optimize.sane import SaneGenerator
+from molvae.oracles.objective import Objective
 
 WINDOWS = Windows(count=6, size=2, width=2, rest=3)
 SMILES = ["CC(=O)Oc1ccccc1C(=O)NC", "O=C(NCc1ccco1)c1ccncc1", "CCN(CC)S(=O)(=O)c1ccc(F)cc1"]
@@ -141,6 +148,58 @@ def test_a_refreshed_decoder_writes_more_like_what_it_learnt_and_forgets_little(
     after = generator.model.state_dict()
     assert all((after[name] == value).all() for name, value in before.items())
     assert again.candidates == 1
+
+
+@pytest.mark.slow
+def test_a_model_refreshed_as_a_whole_keeps_its_space_in_order(generator: Generator) -> None:
+    before = {name: value.clone() for name, value in generator.model.state_dict().items()}
+    found = generator.sample(300, seed=1, candidates=1)
+    sulfonyl, held_out = [s for s in found if "S(=O)(=O)" in s], found[:100]
+    again = refreshed(generator, sulfonyl, np.ones(len(sulfonyl)), seed=0, space=True)
+
+    def share(model: Generator) -> float:
+        return float(np.mean(["S(=O)(=O)" in s for s in model.sample(200, seed=2, candidates=1)]))
+
+    assert share(again) > share(generator) + 0.1
+    z = again.encode(held_out)
+    assert np.abs(z - generator.encode(held_out)).mean() > 0.02  # the encoder has learnt
+    same = [a == b for a, b in zip(held_out, again.reconstruct(held_out), strict=True)]
+    assert np.mean(same) > 0.7
+    was, now, unlearnt = generator.predict(held_out), again.predict(z), generator.predict(z)
+    assert again.model.head is not None
+    for name, scale in zip(generator.targets, again.model.head.scale.tolist(), strict=True):
+        apart = np.abs(now[name] - was[name]).mean()
+        assert apart < 0.1 * scale
+        assert apart < np.abs(unlearnt[name] - was[name]).mean()
+    after = generator.model.state_dict()
+    assert all((after[name] == value).all() for name, value in before.items())
+
+
+def test_the_weight_of_the_kl_is_the_one_that_the_space_was_trained_with(
+    generator: Generator,
+) -> None:
+    lessons = [
+        refresh._Lesson(model, [], np.ones(0))
+        for model in (generator, molvae.load("moses", "cpu"), replace(generator, config=None))
+    ]
+    # The settings of druglike are those of the run that fitted its head.
+    weights = [lesson.objective.kl_weight for lesson in lessons]
+    assert weights == [refresh.KL_WEIGHT, 0.015, refresh.KL_WEIGHT]
+
+
+def test_a_space_that_its_prior_was_fitted_to_is_not_moved(generator: Generator) -> None:
+    model = deepcopy(generator.model)
+    model.config = model.config.replace(prior={"kind": "mixture", "components": 2})
+    fitted = SaneGenerator(replace(generator, model=model))
+    with pytest.raises(ConfigError, match="mixture prior was fitted to its latent space"):
+        refreshed(fitted.inner, SMILES, np.ones(3), seed=0, space=True)
+    budget = {"budget": 4, "refresh": 2, "progress": False}
+    objective = Objective("length", lambda smiles: float(len(smiles)), "minimize")
+    with pytest.raises(ConfigError, match="refresh the decoder alone"):
+        optimize(fitted, objective, refresh_space=True, **budget)
+    config = SearchConfig(refresh=2, refresh_space=True)
+    with pytest.raises(ConfigError, match="refresh the decoder alone"):
+        Campaign.new(None, fitted, assay="pIC50", direction="maximize", config=config)
 
 
 def test_a_renewed_generator_follows_from_the_observations_alone(

@@ -131,7 +131,7 @@ def test_a_prior_that_is_refreshed_on_the_best_leads_to_the_best(
     """The true one takes minutes to learn; this one learns at once, and the search uses it."""
 
     def refreshed(
-        generator: BeadGenerator, smiles: Sequence[str], weight: np.ndarray, *, seed: int
+        generator: BeadGenerator, smiles: Sequence[str], weight: np.ndarray, **_: Any
     ) -> Refreshed:
         return Refreshed(generator.encode(smiles[:10]))
 

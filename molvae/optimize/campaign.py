@@ -29,6 +29,7 @@ from molvae.optimize.memory import Memory
 from molvae.optimize.plan import INITIAL_BATCHES, plan, with_neighbours
 from molvae.optimize.proposals import MoleculeGenerator
 from molvae.optimize.records import Observation, Suggestion
+from molvae.optimize.renewal import check_renewable
 from molvae.optimize.restricted import shortage
 from molvae.optimize.sheets import check_assays, id_of
 from molvae.optimize.standing import Standing
@@ -138,6 +139,7 @@ class Campaign:
         check_assays(goals.assays)
         config = config or SearchConfig()
         config.check(len(goals.objectives), goals.plain)
+        check_renewable(generator, config)
         start = list(dict.fromkeys(start))
         usable, others = usable_and_others(generator, start)
         if others and not usable:

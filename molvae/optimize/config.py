@@ -10,6 +10,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    field_validator,
     model_validator,
 )
 
@@ -64,6 +65,7 @@ class SearchConfig(Record):
             next where the surrogate expects much of them.
         routes: where the candidates come from.
         refresh: evaluations after which the decoder learns the best molecules; 0 for never.
+        refresh_space: whether the whole model learns them, so that the latent space moves as well.
         surrogate: what of a molecule the surrogate sees: its ``structure`` (counted environments),
             its ``descriptors``, its place in the latent space with the same length for all
             dimensions (``latent``) or one for each (``latent_ard``).
@@ -96,12 +98,27 @@ class SearchConfig(Record):
     acquisition: Literal["thompson", "logei", "ucb"] = "thompson"
     seed: int = 0
     # None for what files of before do not say, so that they can be gone on with.
+    refresh_space: bool | None = None
     regions: PositiveInt = 1
     scalarisation: Literal["weighted", "chebyshev"] | None = None
     weights: tuple[PositiveFloat, ...] | None = None
     learner: Learner = "gp"
     memory: PositiveInt = 1200
     tasks: Literal["apart", "together"] = "apart"
+
+    @field_validator("refresh_space")
+    @classmethod
+    def _as_in_files_of_before(cls, value: bool | None) -> bool | None:
+        return value or None
+
+    @model_validator(mode="after")
+    def _refreshed(self) -> Self:
+        if self.refresh_space and not self.refresh:
+            raise ValueError(
+                "refresh_space says what is refreshed, but refresh is 0; give the number of "
+                "evaluations after which it is"
+            )
+        return self
 
     @model_validator(mode="after")
     def _learnable(self) -> Self:

@@ -21,6 +21,7 @@ from molvae.optimize.measurements import Measurement, Results, measurements
 from molvae.optimize.plan import INITIAL_BATCHES
 from molvae.optimize.proposals import MoleculeGenerator
 from molvae.optimize.records import Observation, Suggestion
+from molvae.optimize.renewal import check_renewable
 from molvae.optimize.restriction import Restriction
 from molvae.optimize.result import Result
 from molvae.optimize.starting import none_usable, usable_and_others
@@ -97,6 +98,7 @@ def optimize(
     goals = Goals.of(aims, constraints, restriction=restriction)
     config = _config(search, budget, store if resume else None)
     config.check(len(objectives), goals.plain)
+    check_renewable(generator, config)
     start = list(dict.fromkeys(start))
     usable, left_out = usable_and_others(generator, start)
     if len(usable) > budget:

@@ -26,7 +26,7 @@ from molvae.optimize.parts import Learner, Part
 from molvae.optimize.posterior import Surrogate
 from molvae.optimize.proposals import Candidates, MoleculeGenerator
 from molvae.optimize.regions import Place, places, shared_out
-from molvae.optimize.renewal import renewed
+from molvae.optimize.renewal import moved, renewed, returned
 from molvae.optimize.routes import Climb, Parents, by_rank, offspring
 from molvae.optimize.store import Observation, Reason, Suggestion
 from molvae.optimize.trust_region import TrustRegion
@@ -116,6 +116,13 @@ def next_batch(
     # A molecule that failed is as bad as the worst: the search moves away from it.
     failed = np.isnan(observed.utility)
     observed = observed.without_gaps()
+    own, another = generator, False
+    if config.refresh:
+        space = bool(config.refresh_space)
+        generator = renewed(own, observed, config.refresh, config.seed, memory, space)
+        another = space and generator is not own
+    if another:  # from here on all latents are of its space
+        observed, pending = moved(generator, observed, pending, memory)
     told_apart = bool(np.ptp(observed.utility) > 0)
     # Around molecules that are all worth the same there is no more to be found than elsewhere.
     lost = not told_apart and len(failed) >= ALIKE
@@ -130,21 +137,20 @@ def next_batch(
         # Whatever learns besides, an ascent is one of latents alone.
         landscape = _learn(observed, "gp", ("latent",), config, seed, memory)
         climb = partial(ascents, landscape, length=region.length)
-    if config.refresh:
-        generator = renewed(generator, observed, config.refresh, config.seed, memory)
     pool = _pool(generator, parents, surrogate, climb, region, seen, config, size, seed)
+    reasons: list[Reason] | None = None
     if surrogate is None or not len(pool):
-        return _suggestions(pool, range(min(size, len(pool))), step)
-    if several is not None:
-        picks, reasons = several.rank(
-            _remembered(observed, config, seed), pending, pool, size, seed
-        )
-        return _suggestions(pool, picks, step, reasons)
-    best = np.argsort(-np.where(failed, -np.inf, observed.utility), kind="stable")[:ELITE]
-    elite = observed.rows(best)
-    picks, reasons = _choose(surrogate, elite, pending, pool, config.acquisition, size, seed)
-    reasons = [replace(reason, predicted=sign * reason.predicted) for reason in reasons]
-    return _suggestions(pool, picks, step, reasons)
+        picks = list(range(min(size, len(pool))))
+    elif several is not None:
+        remembered = _remembered(observed, config, seed)
+        picks, reasons = several.rank(remembered, pending, pool, size, seed)
+    else:
+        best = np.argsort(-np.where(failed, -np.inf, observed.utility), kind="stable")[:ELITE]
+        elite = observed.rows(best)
+        picks, reasons = _choose(surrogate, elite, pending, pool, config.acquisition, size, seed)
+        reasons = [replace(reason, predicted=sign * reason.predicted) for reason in reasons]
+    chosen = _suggestions(pool, picks, step, reasons)
+    return returned(own, chosen) if another else chosen
 
 
 def _parents(
@@ -185,7 +191,8 @@ def _learn(
     follows from the observations and not from when one asks.
     """
     first = observed.rows(np.arange(_refitted(len(observed.utility))))
-    key = (first.smiles, first.utility.tobytes())
+    # The same molecules have other latents once the space has moved.
+    key = (first.smiles, first.utility.tobytes(), first.z.tobytes())
     rows = best_and_others(first.utility, fit_rows(learner), 1 / 2, config.seed)
     conditioning = memory.recall(
         (learner, parts), key, lambda: fit(learner, first.rows(rows), parts, config.seed)

@@ -70,6 +70,10 @@ VARIANTS: dict[str, Variant] = {
     "prior": Variant("and samples of the model among the candidates", {"routes": {"prior": 1.0}}),
     "gradient": Variant("and ascents of the surrogate by gradient", {"routes": {"gradient": 1.0}}),
     "refresh": Variant("and a decoder refreshed every 500 evaluations", {"refresh": 500}),
+    "refresh-all": Variant(
+        "and the whole model refreshed every 500 evaluations",
+        {"refresh": 500, "refresh_space": True},
+    ),
     "random": Variant("random molecules of a library", library="random"),
     "library-gp": Variant(
         f"a fingerprint GP over {LIBRARY:,} molecules of a library", library="gp"
