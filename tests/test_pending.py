@@ -102,9 +102,12 @@ def test_a_step_does_not_begin_with_a_molecule_that_is_one_with_what_is_out(
     pool = Candidates(names, places, nowhere, ("prior",) * 4)
     out = [Suggestion("OCCO", 1, "prior", places[0])]
     for seed in range(20):
-        picks, _ = _choose(model, elite, out, pool, acquisition, 4, seed)
+        picks, _ = _choose(model, elite, out, len(out), pool, acquisition, 4, seed)
         assert names[picks[0]] != "CO"
         assert sorted(picks) == [0, 1, 2, 3]
-        alone, _ = _choose(model, elite, [], pool, acquisition, 1, seed)
+        # What another region proposes in the same step waits for nothing: it bars no twin.
+        beside, _ = _choose(model, elite, out, 0, pool, acquisition, 1, seed)
+        alone, _ = _choose(model, elite, [], 0, pool, acquisition, 1, seed)
         if acquisition == "ucb":
             assert names[alone[0]] == "CO"
+            assert beside == alone

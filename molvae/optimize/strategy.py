@@ -147,7 +147,11 @@ def next_batch(
     else:
         best = np.argsort(-np.where(failed, -np.inf, observed.utility), kind="stable")[:ELITE]
         elite = observed.rows(best)
-        picks, reasons = _choose(surrogate, elite, pending, pool, config.acquisition, size, seed)
+        # Like the others of a batch, what other regions propose in this step bars nothing.
+        pending = sorted(pending, key=lambda s: s.step < step)
+        waiting = sum(s.step < step for s in pending)
+        acquisition = config.acquisition
+        picks, reasons = _choose(surrogate, elite, pending, waiting, pool, acquisition, size, seed)
         reasons = [replace(reason, predicted=sign * reason.predicted) for reason in reasons]
     chosen = _suggestions(pool, picks, step, reasons)
     return returned(own, chosen) if another else chosen
@@ -271,12 +275,16 @@ def _choose(
     surrogate: Surrogate,
     elite: Observed,
     pending: Sequence[Suggestion],
+    waiting: int,
     pool: Candidates,
     acquisition: str,
     size: int,
     seed: int,
 ) -> tuple[list[int], list[Reason]]:
-    """The candidates to evaluate, by what they are, and in utility what is expected of each."""
+    """The candidates to evaluate, by what they are, and in utility what is expected of each.
+
+    What the last ``waiting`` of those ``pending`` promise is not looked for again.
+    """
     described = Described.of(pool.smiles, pool.z)
     hopes = surrogate.hopes(described)
     short = np.argsort(-hopes, kind="stable")[: max(SHORTLIST, 3 * size)]
@@ -287,7 +295,7 @@ def _choose(
     # what it adds to both.
     baseline = len(elite.smiles) + len(pending)
     seed = derive_seed(seed, "batch")
-    picks = choose(acquisition, joint, baseline, size, seed, pending=len(pending))
+    picks = choose(acquisition, joint, baseline, size, seed, pending=waiting)
     chosen = joint.of([*range(baseline), *(baseline + i for i in picks)])
     gains = expected_improvements(chosen, baseline, seed)
     spread = chosen.covariance.diagonal().clamp_min(0.0).sqrt()
