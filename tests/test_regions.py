@@ -13,9 +13,12 @@ from beads import BeadGenerator, distance_to, molecules
 
 from molvae.base.errors import ConfigError
 from molvae.chem.counts import Counts
+from molvae.optimize import strategy
+from molvae.optimize.acquisition import choose
 from molvae.optimize.config import SearchConfig
 from molvae.optimize.described import count_columns_of
 from molvae.optimize.observed import Observed
+from molvae.optimize.proposals import Candidates
 from molvae.optimize.records import Suggestion
 from molvae.optimize.regions import UNLIKE, Place, places, shared_out
 from molvae.optimize.result import Result
@@ -206,6 +209,42 @@ def test_the_same_seed_gives_the_same_molecules_and_none_comes_twice() -> None:
     found = smiles_of(run(3, budget=48))
     assert smiles_of(run(3, budget=48)) == found
     assert len(set(found)) == len(found) == 48
+
+
+def test_what_other_regions_propose_in_a_step_is_of_its_batch_and_waits_for_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def looking(
+        acquisition: str, joint: Any, baseline: int, size: int, seed: int, pending: int
+    ) -> list[int]:
+        seen.append((baseline, pending))
+        return choose(acquisition, joint, baseline, size, seed, pending)
+
+    monkeypatch.setattr(strategy, "choose", looking)
+    run(2, budget=30)
+    assert len({baseline for baseline, _ in seen}) > 1  # they are there, for improvement
+    assert {pending for _, pending in seen} == {0}
+
+
+def test_without_a_region_steps_keep_their_length_and_nothing_begins_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lengths: dict[int, set[float]] = {}
+
+    def looking(*arguments: Any) -> Candidates:
+        region = next(each for each in arguments if isinstance(each, TrustRegion))
+        lengths.setdefault(number, set()).add(region.length)
+        assert number or not region.begun
+        return pool(*arguments)
+
+    pool = strategy._pool
+    monkeypatch.setattr(strategy, "_pool", looking)
+    for number in (0, 1):
+        run(1, budget=60, fixed_length=not number)
+    assert lengths[0] == {LENGTH}
+    assert len(lengths[1]) > 1
 
 
 class Killed(BaseException):

@@ -80,6 +80,7 @@ class SearchConfig(Record):
         seed: of everything random.
         regions: trust regions at once, around good molecules that are unlike each other; see
             :mod:`molvae.optimize.regions`.
+        fixed_length: no trust region: latent steps keep their length, and nothing begins anew.
         scalarisation: with several objectives the search is for hypervolume, unless this makes
             one number of them: ``weighted``, their sum, or ``chebyshev``, the least of them and a
             little of their sum.
@@ -100,13 +101,14 @@ class SearchConfig(Record):
     # None for what files of before do not say, so that they can be gone on with.
     refresh_space: bool | None = None
     regions: PositiveInt = 1
+    fixed_length: bool | None = None
     scalarisation: Literal["weighted", "chebyshev"] | None = None
     weights: tuple[PositiveFloat, ...] | None = None
     learner: Learner = "gp"
     memory: PositiveInt = 1200
     tasks: Literal["apart", "together"] = "apart"
 
-    @field_validator("refresh_space")
+    @field_validator("refresh_space", "fixed_length")
     @classmethod
     def _as_in_files_of_before(cls, value: bool | None) -> bool | None:
         return value or None

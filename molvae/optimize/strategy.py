@@ -113,6 +113,8 @@ def next_batch(
         alone = partial(next_batch, generator, direction, observations, part, several=several)
         return shared_out(found, size, pending, partial(alone, memory=memory))
     region = observed.region(pending) if place is None else place.trust
+    if config.fixed_length:
+        region = TrustRegion()
     # A molecule that failed is as bad as the worst: the search moves away from it.
     failed = np.isnan(observed.utility)
     observed = observed.without_gaps()

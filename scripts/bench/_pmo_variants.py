@@ -63,6 +63,7 @@ VARIANTS: dict[str, Variant] = {
     ),
     "deep": Variant("a Gaussian process with a network in its kernel", {"learner": "deep"}),
     "ensemble": Variant("an ensemble of networks as the surrogate", {"learner": "ensemble"}),
+    "no-region": Variant("no trust region: latent steps keep their length", {"fixed_length": True}),
     "regions": Variant("three trust regions at once", {"regions": 3}),
     "logei": Variant("batches by expected improvement", {"acquisition": "logei"}),
     "ucb": Variant("batches by upper confidence bound", {"acquisition": "ucb"}),
