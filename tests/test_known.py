@@ -13,8 +13,9 @@ from beads import IN_SPACE, BeadGenerator, distance_to, levels, molecules
 from typer.testing import CliRunner
 
 import molvae.generator
-from molvae.base.errors import ConfigError, InputError
+from molvae.base.errors import ConfigError, InputError, OracleError
 from molvae.cli.app import app
+from molvae.optimize import run as runs
 from molvae.optimize.campaign import Campaign
 from molvae.optimize.result import Result
 from molvae.optimize.run import optimize
@@ -120,6 +121,30 @@ def test_a_known_value_that_cannot_be_read_is_named_and_nothing_is_left_behind(
     with pytest.raises(InputError, match=r"mend result 1 .*: 'high' is no number"):
         run(known={next(iter(levels())): "high"}, store=tmp_path / "run.sqlite")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_told_of_a_run_that_was_killed_is_kept_when_its_resumption_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed outright before its first value; then somebody tells what was measured by hand."""
+    path = tmp_path / "run.sqlite"
+
+    def fails(*_: Any) -> None:
+        raise OracleError("not today")
+
+    with monkeypatch.context() as killed:
+        killed.setattr(Campaign, "discard", Campaign.close)  # as after SIGKILL: the file stays
+        killed.setattr(runs, "_evaluate", fails)
+        with pytest.raises(OracleError):
+            run(store=path)
+    smiles = next(iter(levels()))
+    with Campaign.open(path, BeadGenerator()) as campaign:
+        campaign.tell({smiles: 3.0})
+    monkeypatch.setattr(runs, "_evaluate", fails)
+    with pytest.raises(OracleError):
+        run(store=path, resume=True)
+    with Campaign.open(path) as campaign:
+        assert [o.outcome.value for o in campaign.observations()] == [3.0]
 
 
 def test_the_command_reads_them_from_a_table(

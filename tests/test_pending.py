@@ -54,6 +54,12 @@ def test_what_is_alike_but_not_the_same_is_taken_less_often_by_thompson_sampling
     assert shares[1] < shares[0] - 0.1
 
 
+def test_a_variance_that_rounding_made_negative_makes_no_twin_where_nothing_is_out() -> None:
+    covariance = torch.diag(torch.tensor([-1e-12, 1e-8, 1e-8], dtype=torch.float64))
+    joint = Posterior(torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64), covariance)
+    assert thompson_batch(joint, 3, seed=0)[0] == 0
+
+
 def test_thompson_sampling_draws_as_ever_where_nothing_is_out() -> None:
     rng = np.random.default_rng(0)
     root = torch.as_tensor(rng.standard_normal((12, 12)))

@@ -11,6 +11,7 @@ import numpy as np
 from molvae.base.errors import ConfigError, InputError
 from molvae.datasets.corpus import Corpus
 from molvae.datasets.readers import read_molecules
+from molvae.datasets.store import META
 from molvae.generator import Generator
 
 _CHUNK = 100_000
@@ -85,7 +86,7 @@ def _own_corpus(generator: Generator) -> tuple[Corpus | None, str]:
     path = facts.get("path")
     if path is None:
         return None, "the corpus of this model is not named in its provenance"
-    if not (Path(path) / "meta.json").is_file():  # nothing there, or something else of that name
+    if not (Path(path) / META).is_file():  # nothing there, or something else of that name
         return None, f"the corpus of this model is not at {path}"
     corpus = Corpus.open(path)
     if corpus.sha256 != facts.get("sha256"):

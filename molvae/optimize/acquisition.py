@@ -48,7 +48,7 @@ def thompson_batch(joint: Posterior, size: int, seed: int, pending: int = 0) -> 
     samples = draw(joint, max(SAMPLES, 2 * size) if pending else size, seed)
     wanted = min(size, samples.shape[1] - pending)
     out = list(range(pending))
-    twins = [i for i in _sure(_known(joint, out, joint), joint) if i >= pending]
+    twins = [i for i in _sure(_known(joint, out, joint), joint) if i >= pending] if out else []
     chosen: list[int] = []
     # Where what is out is better than all candidates for certain, the best of them are taken.
     for barred in (twins, [*out, *twins], out):

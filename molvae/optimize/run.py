@@ -135,12 +135,13 @@ def optimize(
 
 @contextmanager
 def _kept_if_evaluated(campaign: Campaign) -> Iterator[None]:
-    """A run that fails with nothing evaluated leaves no file, which would only be in the way of
-    the run that is meant."""
+    """A run that begins a campaign and fails with nothing evaluated leaves no file, which would
+    only be in the way of the run that is meant. One that held anything before is kept."""
+    begun = not campaign.observations() and not campaign.pending()
     try:
         yield
     except BaseException:
-        if not _evaluated(campaign):
+        if begun and not _evaluated(campaign):
             campaign.discard()
         raise
 
