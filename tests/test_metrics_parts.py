@@ -105,7 +105,7 @@ def test_cosine_of_large_counts_does_not_overflow() -> None:
 def test_the_frechet_distance_of_a_set_and_itself_is_never_below_zero() -> None:
     for seed in range(20):
         of = Gaussian.of(np.random.default_rng(seed).standard_normal((40, 64)))
-        assert 0 <= frechet_distance(of, of) < 1e-6
+        assert 0 <= frechet_distance(of, of) < 1e-4
 
 
 @given(st.integers(0, 1000), st.integers(2, 6), st.integers(2, 40), st.integers(2, 40))
