@@ -3,7 +3,8 @@
     python scripts/demo_compare.py demo demo/from-scratch
 
 The optimised values of the two are of one kind but not of one scale, since each run believes its
-own head's log D; so the proposals are judged by both heads.
+own head's log D; so the proposals are judged by both heads, and by a forest on fingerprints and
+descriptors that neither has seen (`molvae fit-oracle`; written beside the first run).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +23,26 @@ from molvae.chem.properties import compute
 from molvae.chem.smiles import parse
 from molvae.cli.common import print_table
 from molvae.datasets.corpus import Corpus
+from molvae.datasets.download import fetch
+from molvae.oracles.fitted.fit import fit_oracle
+from molvae.oracles.fitted.store import load_oracle
 
 sys.path.insert(0, str(Path(__file__).parent))
-from demo_objective import DrugLikeInWindow
+from demo_objective import DrugLikeInWindow, value
 
 LABEL, SAMPLES, TOP = "log_d", 1000, 50
+Judge = Callable[[Sequence[str]], np.ndarray]
 
 
-def measure(out: Path, judges: list[DrugLikeInWindow]) -> dict[str, float]:
+def forest(out: Path) -> Judge:
+    """The demo's value by a forest of the measured log D, kept in ``out``."""
+    if not out.exists():
+        fit_oracle(fetch("lipophilicity")[0], "target", out)
+    oracle, _ = load_oracle(out)
+    return lambda smiles: value(smiles, *oracle.predict(smiles))
+
+
+def measure(out: Path, judges: Mapping[str, Judge]) -> dict[str, float]:
     """The figures of one run of the demo."""
     generator = molvae.load(out / "model", "cpu")
     corpus = Corpus.open(out / "logd")
@@ -55,8 +69,8 @@ def measure(out: Path, judges: list[DrugLikeInWindow]) -> dict[str, float]:
         ).item(),
         f"sane among {SAMPLES:,} prior samples": float(np.mean(sane)),
         **{
-            f"best {TOP}: value by the head of {judge.model}": float(np.nanmean(judge(best)))
-            for judge in judges
+            f"best {TOP}: value by {name}": float(np.nanmean(judge(best)))
+            for name, judge in judges.items()
         },
         f"best {TOP}: QED": float(qed.mean()),
         f"best {TOP}: SA (1 easy, 10 hard)": float(sa.mean()),
@@ -66,7 +80,10 @@ def measure(out: Path, judges: list[DrugLikeInWindow]) -> dict[str, float]:
 def main() -> None:
     """Print the table."""
     places = [Path(text) for text in sys.argv[1:]]
-    judges = [DrugLikeInWindow(str(place / "model")) for place in places]
+    judges: dict[str, Judge] = {
+        f"the head of {place}/model": DrugLikeInWindow(str(place / "model")) for place in places
+    }
+    judges["a forest"] = forest(places[0] / "forest")
     found = {str(place): measure(place, judges) for place in places}
     names = list(found[str(places[0])])
     print_table([{"": n, **{place: found[place][n] for place in found}} for n in names])

@@ -26,6 +26,12 @@ from molvae.chem.properties import compute
 LOWEST, HIGHEST = 1.0, 3.0
 
 
+def value(smiles: Sequence[str], log_d: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """``(n,)`` values of molecules, by the mean and spread of what is believed of their log D."""
+    inside = norm.cdf(HIGHEST, log_d, std) - norm.cdf(LOWEST, log_d, std)
+    return np.asarray(compute(smiles, ["qed"], progress=False)[:, 0] * inside)
+
+
 @dataclass(frozen=True)
 class DrugLikeInWindow:
     """The objective, with the log D of the model in the directory ``model``."""
@@ -39,9 +45,7 @@ class DrugLikeInWindow:
     def __call__(self, smiles: Sequence[str]) -> np.ndarray:
         """``(n,)`` values between 0 and 1, to be maximised."""
         predicted = self._generator.predict(list(smiles))
-        log_d, std = predicted["log_d"], predicted["log_d_std"]
-        inside = norm.cdf(HIGHEST, log_d, std) - norm.cdf(LOWEST, log_d, std)
-        return np.asarray(compute(smiles, ["qed"], progress=False)[:, 0] * inside)
+        return value(smiles, predicted["log_d"], predicted["log_d_std"])
 
 
 wanted = DrugLikeInWindow("demo/model")

@@ -155,7 +155,8 @@ def test_the_comparison_measures_a_run(
     (tmp_path / "proposals.csv").write_text("smiles,value\nCCO,0.5\nCCN,0.4\n")
     monkeypatch.setattr(demo_compare, "LABEL", "logp")
     monkeypatch.setattr(demo_compare, "SAMPLES", 20)
-    found = demo_compare.measure(tmp_path, [])
+    found = demo_compare.measure(tmp_path, {"its length": lambda s: np.array([len(t) for t in s])})
     assert found["minutes in all"] == 1.5
+    assert found["best 50: value by its length"] == 3
     assert 0 <= found["held-out molecules back exactly"] <= 1
     assert all(np.isfinite(value) for value in found.values())
