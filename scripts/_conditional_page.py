@@ -139,4 +139,6 @@ def _cell(value: Any, most: int | None) -> str:
         return value
     if value is None:
         return ""
-    return f"{value:.3g}" if math.isfinite(value) else f"> {most:,}"
+    if not math.isfinite(value):
+        return f"> {most:,}"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
