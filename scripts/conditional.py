@@ -6,9 +6,9 @@
 
 Asks the model for values of one, two and all of its conditions, at several weights of guidance, and
 compares with its own draws without conditions: how far off these are, and how many of them it takes
-until one is as near.
-Writes the last section of ``conditional.md`` and a figure (``images/conditional.png``). Resumable:
-what stands in ``--work`` is not done again.
+until one is as near. A category is asked for at each of its levels, and is right or wrong.
+Writes the part of ``conditional.md`` between the comments that are named as the model, and a figure
+(``images/MODEL.png``). Resumable: what stands in ``--work`` is not done again.
 """
 
 from __future__ import annotations
@@ -16,41 +16,44 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import fill
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
+from _conditional_page import write
 
-from molvae.base.files import read_json, write_json
+from molvae.base.files import write_json
 from molvae.base.progress import track
-from molvae.chem.properties import compute
+from molvae.chem.properties import compute, property_function
 from molvae.datasets.corpus import Corpus
 from molvae.generator import Generator, load
-from molvae.plots import BLUE, GREEN, GREY, ORANGE, RED, save_figure
+from molvae.models.config import ConditionProperty
 
 WEIGHTS = (1.0, 1.5, 2.0, 3.0)
 ALONE, TOGETHER = (0.05, 0.25, 0.5, 0.75, 0.95), (0.1, 0.5, 0.9)
 """Quantiles of the training data that are asked for, of one property and of two at once."""
+RARE = 0.01
+"""A level that fewer of the training molecules have is asked for alone only."""
 WHOLE = 10  # held-out molecules whose values of all properties are asked for
-HEADING = "## How near it comes"
 NEAR = 0.25
-"""A molecule is near where every property is within so many training spreads of what is asked."""
+"""A molecule is near where every number is within so many training spreads of what is asked, and
+every category right."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """Values that are asked for by name; the other conditions are unknown."""
+    """Numbers and levels that are asked for by name; the other conditions are unknown."""
 
-    asked: dict[str, float]
+    asked: dict[str, float | str]
 
     @property
     def kind(self) -> str:
-        """Which properties are asked for."""
-        return " + ".join(self.asked)
+        """Which properties are asked for; of a category alone, the level as well."""
+        name, value = next(iter(self.asked.items()))
+        alone = len(self.asked) == 1 and isinstance(value, str)
+        return f"{name} = {value}" if alone else " + ".join(self.asked)
 
 
 def main() -> None:
@@ -59,62 +62,94 @@ def main() -> None:
     parser.add_argument("model", help="a conditional model")
     parser.add_argument("--samples", type=int, default=100, help="draws for each question")
     parser.add_argument("--prior", type=int, default=5_000, help="draws without conditions")
-    parser.add_argument("--work", type=Path, default=Path("runs/conditional"))
+    parser.add_argument("--work", type=Path, help="[default: runs/MODEL]")
     parser.add_argument("-o", "--output", type=Path, default=Path("docs"))
     options = parser.parse_args()
 
+    work = options.work or Path("runs") / Path(options.model).name
+
     corpus = Corpus.open(options.corpus)
     generator = load(options.model, "cpu")
-    names = list(generator.conditions)
-    labels = np.asarray(corpus.labels)[:, [corpus.label_names.index(name) for name in names]]
+    conditioner = generator.model.conditions
+    if conditioner is None:
+        parser.error(f"{options.model} takes no conditions")
+    entries = conditioner.config.properties
+    for entry in entries:
+        property_function(entry.name)  # what is drawn must have values to compare
+    labels = np.asarray(corpus.labels)[:, [corpus.label_names.index(e.name) for e in entries]]
     known = labels[corpus.indices("train")]
-    prior = answers(generator, Question({}), options.prior, 1.0, options.work / "prior.json")
+    prior = answers(generator, {}, options.prior, 1.0, work / "prior.json")
     rows = []
-    for kind, weight, asked in track(jobs(names, known, labels[corpus.indices("test")]), "asking"):
-        stem = f"{kind} {weight:g}".replace(" + ", "_").replace(" ", "_")
+    asking = jobs(entries, known, labels[corpus.indices("test")])
+    for kind, weight, asked in track(asking, "asking"):
+        stem = f"{kind} {weight:g}".replace(" + ", "_").replace(" = ", "=").replace(" ", "_")
         found = [
-            answers(generator, q, options.samples, weight, options.work / f"{stem}_{i}.json")
+            answers(generator, q.asked, options.samples, weight, work / f"{stem}_{i}.json")
             for i, q in enumerate(asked)
         ]
-        rows.append(judged(kind, weight, asked, found, prior, names, known))
+        rows.append(judged(kind, weight, asked, found, prior, entries, known))
         print(json.dumps({k: v for k, v in rows[-1].items() if k != "points"}), flush=True)
-    write(rows, names, known, options)
+    write(rows, entries, about(entries, known, options), options)
 
 
 def jobs(
-    names: list[str], known: np.ndarray, held_out: np.ndarray
+    entries: Sequence[ConditionProperty], known: np.ndarray, held_out: np.ndarray
 ) -> list[tuple[str, float, list[Question]]]:
     """What is asked: kind, guidance, and the questions of that kind.
 
-    One property at quantiles of its training values ``known (n, k)``, the first two on a grid, and
-    all of them with values that occur together, those of molecules ``held_out (m, k)``.
+    One property at quantiles of its training values ``known (n, k)``, or each of its levels, the
+    first two on a grid, and all of them with values that occur together, those of molecules
+    ``held_out (m, k)``.
     """
+    columns = list(zip(entries, known.T, strict=True))
     questions = [
-        Question({name: float(value)})
-        for name, column in zip(names, known.T, strict=True)
-        for value in np.nanquantile(column, ALONE)
+        Question({entry.name: value})
+        for entry, column in columns
+        for value in values_of(entry, column, ALONE)
     ]
-    if len(names) > 1:
-        first, second = (np.nanquantile(known[:, i], TOGETHER) for i in range(2))
-        pair = [(float(a), float(b)) for a in first for b in second]
-        questions += [Question(dict(zip(names[:2], values, strict=True))) for values in pair]
-    if len(names) > 2:
-        chosen = np.random.default_rng(0).permutation(held_out)[:WHOLE]
-        questions += [Question(dict(zip(names, row.tolist(), strict=True))) for row in chosen]
+    if len(entries) > 1:
+        (one, first), (other, second) = columns[:2]
+        questions += [
+            Question({one.name: a, other.name: b})
+            for a in values_of(one, first, TOGETHER, RARE)
+            for b in values_of(other, second, TOGETHER, RARE)
+        ]
+    if len(entries) > 2:
+        whole = held_out[~np.isnan(held_out).any(axis=1)]
+        chosen = np.random.default_rng(0).permutation(whole)[:WHOLE]
+        questions += [
+            Question({e.name: value_of(e, v) for e, v in zip(entries, row, strict=True)})
+            for row in chosen
+        ]
     kinds = list(dict.fromkeys(question.kind for question in questions))
     return [(kind, w, [q for q in questions if q.kind == kind]) for kind in kinds for w in WEIGHTS]
 
 
+def values_of(
+    entry: ConditionProperty, column: np.ndarray, quantiles: Sequence[float], least: float = 0.0
+) -> list[float] | list[str]:
+    """A number's ``quantiles`` in the training data ``column (n,)``; a category's levels that at
+    least a share ``least`` of it have."""
+    if entry.kind == "number":
+        return [float(value) for value in np.nanquantile(column, quantiles)]
+    return [name for name, code in entry.levels.items() if (column == code).mean() >= least]
+
+
+def value_of(entry: ConditionProperty, label: np.floating) -> float | str:
+    """A label as it is asked for."""
+    if entry.kind == "number":
+        return float(label)
+    return next(name for name, code in entry.levels.items() if code == label)
+
+
 def answers(
-    generator: Generator, question: Question, draws: int, weight: float, path: Path
+    generator: Generator, asked: dict[str, float | str], draws: int, weight: float, path: Path
 ) -> dict[str, Any]:
     """What was drawn: SMILES (None for a draw that came to nothing), properties ``(n, k)``."""
     if path.exists():
         return dict(json.loads(path.read_text()))
     names = list(generator.conditions)
-    smiles, _ = generator.draw(
-        draws, seed=1, candidates=1, conditions=question.asked, guidance=weight
-    )
+    smiles, _ = generator.draw(draws, seed=1, candidates=1, conditions=asked, guidance=weight)
     values = compute(smiles, names, workers=1, progress=False)
     found = {"smiles": smiles, "values": [[_number(v) for v in row] for row in values]}
     write_json(path, found)
@@ -127,139 +162,101 @@ def judged(
     asked: list[Question],
     found: list[dict[str, Any]],
     prior: dict[str, Any],
-    names: list[str],
+    entries: Sequence[ConditionProperty],
     known: np.ndarray,
 ) -> dict[str, Any]:
     """The row of one kind of question and one guidance: means over its questions.
 
     An error is the mean over the draws of abs(obtained - asked), in the property's unit;
-    ``relative`` the mean over the properties asked for, in units of their training spread.
+    ``relative`` the mean over the numbers asked for, in units of their training spread.
+    ``right`` is the share of draws that have the levels asked for, ``data`` that of ``known``.
     ``draws`` is how many it takes until one is near, over all the questions together.
     """
     spread = np.nanstd(known, axis=0)
-    errors, relative, near, whole, points = [], [], [], [], []
+    errors, relative, right, near, whole, points = [], [], [], [], [], []
+    numbers = [i for i, e in enumerate(entries) if e.kind == "number" and e.name in asked[0].asked]
     for question, drawn in zip(asked, found, strict=True):
-        columns = [names.index(name) for name in question.asked]
-        goal = np.array(list(question.asked.values()))
-        off, prior_off = (
-            np.abs(np.array(d["values"], dtype=float)[:, columns] - goal) / spread[columns]
-            for d in (drawn, prior)
+        tables = [np.array(d["values"], dtype=float) for d in (drawn, prior)]
+        goal = np.array([question.asked[entries[i].name] for i in numbers], dtype=float)
+        off = [np.abs(table[:, numbers] - goal) / spread[numbers] for table in tables]
+        met = [has_levels(table, question, entries) for table in (*tables, known)]
+        right.append([each.mean() for each in met])
+        near.append(
+            [((o <= NEAR).all(axis=1) & m).mean() for o, m in zip(off, met[:2], strict=True)]
         )
-        errors.append(np.nanmean(off, axis=0) * spread[columns])
-        relative.append([np.nanmean(off), np.nanmean(prior_off)])
-        near.append([(each <= NEAR).all(axis=1).mean() for each in (off, prior_off)])
         written = [text for text in drawn["smiles"] if text is not None]
-        whole.append([len(written) / len(off), len(set(written)) / max(1, len(written))])
-        first = np.array(drawn["values"], dtype=float)[:, columns[0]]
-        points.append([goal[0], *np.nanquantile(first, (0.1, 0.5, 0.9))])
-    mine, others = np.mean(relative, axis=0)
-    needed, prior_needed = (1 / share if share else math.inf for share in np.mean(near, axis=0))
-    valid, unique = np.mean(whole, axis=0)
-    by_name = zip(kind.split(" + "), np.mean(errors, axis=0), strict=True)
-    return {
-        "asked": kind,
-        "guidance": weight,
-        **{f"error of {name}": float(value) for name, value in by_name},
-        "relative": float(mine),
-        "relative, prior": float(others),
-        "valid": float(valid),
-        "unique": float(unique),
-        "draws": float(needed),
-        "draws, prior": float(prior_needed),
-        "points": points,
-    }
+        whole.append(
+            [len(written) / len(drawn["smiles"]), len(set(written)) / max(1, len(written))]
+        )
+        if numbers:
+            errors.append(np.nanmean(off[0], axis=0) * spread[numbers])
+            relative.append([np.nanmean(each) for each in off])
+            points.append([goal[0], *np.nanquantile(tables[0][:, numbers[0]], (0.1, 0.5, 0.9))])
+    row: dict[str, Any] = {"asked": kind, "guidance": weight}
+    if numbers:
+        names = [f"error of {entries[i].name}" for i in numbers]
+        row |= _means(names, errors) | _means(["relative", "relative, prior"], relative)
+    if len(numbers) < len(asked[0].asked):
+        row |= _means(["right", "right, prior", "right, data"], right)
+    row |= _means(["valid", "unique"], whole)
+    needed = (1 / share if share else math.inf for share in np.mean(near, axis=0).tolist())
+    row |= dict(zip(("draws", "draws, prior"), needed, strict=True))
+    return {**row, "questions": len(asked), "points": points}
 
 
-def write(
-    rows: list[dict[str, Any]], names: list[str], known: np.ndarray, options: argparse.Namespace
-) -> None:
-    """The table and the figure."""
-    columns = ["asked", "guidance", *(f"error of {name}" for name in names)]
-    columns += ["relative", "relative, prior", "valid", "unique", "draws", "draws, prior"]
-    lines = ["| " + " | ".join(columns) + " |", "|---|" + "---:|" * (len(columns) - 1)]
-    most = {"draws, prior": options.prior}
-    for row in rows:
-        cells = [_cell(row.get(column), most.get(column)) for column in columns]
-        lines.append("| " + " | ".join(cells) + " |")
-    command = ["python", "scripts/conditional.py", f"corpora/{Path(options.corpus).name}"]
-    command += [f"models/{Path(options.model).name}"]
-    command += ["--samples", str(options.samples), "--prior", str(options.prior)]
-    units = zip(names, np.nanstd(known, axis=0), strict=True)
-    about = (
-        f"{_trained(options)} Each property alone is asked for at five quantiles of the training "
-        "data (5 to 95 %), the first two on a grid of three by three (10, 50, 90 %), all of them "
-        f"with the values of {WHOLE} test molecules; what is not named is unknown. "
-        f"{options.samples} draws for each question. Errors are means of abs(obtained - asked) "
-        "over the draws, in the property's unit and, `relative`, in training spreads "
-        f"({', '.join(f'{name} {value:.3g}' for name, value in units)}). `draws`: how many it "
-        f"takes until one is within {NEAR:g} spreads in every property asked for, over all "
-        f"questions of a row together. `prior`: {options.prior:,} draws of the same model without "
-        "conditions, to be filtered."
+def has_levels(
+    table: np.ndarray, question: Question, entries: Sequence[ConditionProperty]
+) -> np.ndarray:
+    """Which rows of ``table (n, k)`` have the levels asked for, ``(n,)``."""
+    right = np.ones(len(table), dtype=bool)
+    for entry, column in zip(entries, table.T, strict=True):
+        if entry.kind == "category" and entry.name in question.asked:
+            right &= column == entry.levels[str(question.asked[entry.name])]
+    return right
+
+
+def about(
+    entries: Sequence[ConditionProperty], known: np.ndarray, options: argparse.Namespace
+) -> str:
+    """What is asked, and what the columns of the table are."""
+    numbers = [i for i, entry in enumerate(entries) if entry.kind == "number"]
+    spreads = ", ".join(f"{entries[i].name} {np.nanstd(known[:, i]):.3g}" for i in numbers)
+    asked = (
+        "Each property alone is asked for at five quantiles of the training data (5 to 95 %), the "
+        "first two on a grid of three by three (10, 50, 90 %), all of them with the values of "
+        f"{WHOLE} test molecules"
     )
-    text = [HEADING, "", fill(about, 100), "", *lines, ""]
-    text += [
-        "![Asked and obtained](images/conditional.png)",
-        "",
-        f"Made by `{shlex.join(command)}`.",
-        "",
-    ]
-    (options.output / "images").mkdir(parents=True, exist_ok=True)
-    page = options.output / "conditional.md"
-    before = page.read_text().partition(HEADING)[0] if page.exists() else ""
-    page.write_text(before + "\n".join(text))
-    save_figure(figure(rows, names, options.prior), options.output / "images" / "conditional.png")
-
-
-def _trained(options: argparse.Namespace) -> str:
-    """How long the model was trained and on how much."""
-    run = read_json(Path(options.model) / "provenance.json")
-    config = read_json(Path(options.model) / "config.json")
-    molecules = run["steps"] * config["optimiser"]["batch_size"]
+    errors = (
+        "Errors are means of abs(obtained - asked) over the draws, in the property's unit and, "
+        f"`relative`, in training spreads ({spreads}). "
+    )
+    near = f"is within {NEAR:g} spreads in every property asked for"
+    if len(numbers) < len(entries):
+        asked = (
+            "A category alone is asked for at each of its levels, a number at five quantiles of "
+            "the training data (5 to 95 %); the first two together at levels that at least "
+            f"{100 * RARE:g} % of the training molecules have and at three quantiles (10, 50, "
+            f"90 %); three or more with the values of {WHOLE} test molecules"
+        )
+        errors = (errors if numbers else "") + (
+            "`right`: the share of draws of the level asked for, beside it that of draws without "
+            "conditions and that of training molecules. "
+        )
+        near = f"is right and within {NEAR:g} spreads in every number asked for"
     return (
-        f"Trained for {run['seconds'] / 60:.0f} minutes ({run['steps']:,} steps,"
-        f" {molecules:,} molecules)."
+        f"{asked}; what is not named is unknown. {options.samples} draws for each question. "
+        f"{errors}`draws`: how many it takes until one {near}, over all questions of a row "
+        f"together. `prior`: {options.prior:,} draws of the same model without conditions, to be "
+        "filtered."
     )
 
 
-def figure(rows: list[dict[str, Any]], names: list[str], prior: int) -> Figure:
-    """Obtained against asked of the first property; error and cost against guidance."""
-    figure = Figure(figsize=(14, 4.4), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
-    colours = (BLUE, ORANGE, GREEN, RED, GREY)
-    alone = [row for row in rows if row["asked"] == names[0]]
-    for row, colour in zip(alone, colours, strict=False):
-        asked, low, half, high = np.array(row["points"]).T
-        left.plot(asked, half, "o-", color=colour, label=f"guidance {row['guidance']:g}")
-        left.fill_between(asked, low, high, color=colour, alpha=0.12, linewidth=0)
-    ends = [alone[0]["points"][0][0], alone[0]["points"][-1][0]]
-    left.plot(ends, ends, color=GREY, linestyle="--", label="as asked")
-    left.set(xlabel=f"{names[0]} asked", ylabel=f"{names[0]} obtained: median, 10 % to 90 %")
-    left.legend(frameon=False)
-    kinds = list(dict.fromkeys(row["asked"] for row in rows))
-    for kind, colour in zip(kinds, colours, strict=False):
-        of_kind = [row for row in rows if row["asked"] == kind]
-        weights = [row["guidance"] for row in of_kind]
-        for ax, what in ((middle, "relative"), (right, "draws")):
-            ax.plot(weights, [row[what] for row in of_kind], "o-", color=colour, label=kind)
-            without = min(of_kind[0][f"{what}, prior"], prior if what == "draws" else np.inf)
-            ax.axhline(without, color=colour, linestyle=":", linewidth=1)
-    middle.set(xlabel="guidance", ylabel="mean error in training spreads (dotted: the prior)")
-    right.set(xlabel="guidance", ylabel="draws until one is near (dotted: the prior)", yscale="log")
-    middle.set_ylim(bottom=0)
-    right.legend(frameon=False)
-    return figure
+def _means(names: Sequence[str], rows: Sequence[Any]) -> dict[str, float]:
+    return dict(zip(names, np.mean(rows, axis=0).tolist(), strict=True))
 
 
 def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
-
-
-def _cell(value: Any, most: int | None) -> str:
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    return f"{value:.3g}" if math.isfinite(value) else f"> {most:,}"
 
 
 if __name__ == "__main__":

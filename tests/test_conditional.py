@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import json
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -16,13 +18,14 @@ from typer.testing import CliRunner
 
 from molvae.base.errors import ConfigError, InputError, InterruptedRun, ModelError
 from molvae.bulk import BulkOptions, collect, every_draw, generate_shards
+from molvae.chem.properties import compute
 from molvae.cli.app import app
 from molvae.datasets.corpus import Corpus
 from molvae.generator import Generator, load
 from molvae.latent.conditions import condition_table, outside
 from molvae.models.batch import Batch
 from molvae.models.conditions import Conditioner, drop
-from molvae.models.config import ConditionConfig, ModelConfig
+from molvae.models.config import ConditionConfig, ConditionProperty, ModelConfig
 from molvae.models.decoder import Writer
 from molvae.models.guidance import GuidedWriter
 from molvae.models.objective import ObjectiveConfig
@@ -431,7 +434,6 @@ def test_values_outside_the_training_data_are_warned_about(generator: Generator)
     [
         ([{"name": "size"}], [np.nan, np.nan], "has no values"),
         ([{"name": "size"}], [1.0, np.inf], "has infinite values"),
-        ([TWO["properties"][1]], [0.0, 3.0], "label 3, which is none of its levels"),
     ],
 )
 def test_labels_that_cannot_be_conditioned_on_are_named(
@@ -440,6 +442,18 @@ def test_labels_that_cannot_be_conditioned_on_are_named(
     config = ConditionConfig.parse({"properties": properties})
     with pytest.raises(InputError, match=message):
         Conditioner(config, torch.Generator()).fit_scaling(np.array(column)[:, None])
+
+
+def test_labels_that_are_no_level_of_a_category_are_counted_also_in_fine_tuning(
+    trained: Path,
+) -> None:
+    labels = {"size": np.ones(4), "end": np.array([0.0, 3.0, np.nan, 3.0])}
+    start = load_model(trained)
+    corpus = corpus_of(("CCN", "CCC", "CC", "CCCC"), labels, start.tokenizer, 0.0)
+    message = r"2 molecules .* 'end' that is none of its levels \(carbon, nitrogen\): 3 \(2\);"
+    for config, model in ((settings(), None), (TrainConfig(), start)):
+        with pytest.raises(InputError, match=message):
+            prepare(corpus, config, model)
 
 
 @pytest.mark.parametrize(
@@ -530,13 +544,21 @@ def test_a_writer_without_guidance_is_the_plain_one(monkeypatch: pytest.MonkeyPa
 # --- the measurement --------------------------------------------------------------------------
 
 
-def test_the_script_asks_for_every_kind_at_every_weight_and_judges_by_hand_checked_numbers(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "scripts"))
-    script = importlib.import_module("conditional")
+    return importlib.import_module("conditional")
+
+
+NUMBERS = [ConditionProperty(name=name) for name in "abc"]
+MIXED = ConditionConfig.parse(TWO).properties
+
+
+def test_the_script_asks_for_every_kind_at_every_weight_and_judges_by_hand_checked_numbers(
+    script: ModuleType,
+) -> None:
     known = np.random.default_rng(0).normal(size=(500, 3))
-    jobs = script.jobs(["a", "b", "c"], known, known[:20])
+    jobs = script.jobs(NUMBERS, known, known[:20])
     kinds = [kind for kind, _, _ in jobs]
     assert kinds == [k for k in ("a", "b", "c", "a + b", "a + b + c") for _ in script.WEIGHTS]
     assert [len(asked) for _, weight, asked in jobs if weight == 1] == [5, 5, 5, 9, 10]
@@ -544,7 +566,7 @@ def test_the_script_asks_for_every_kind_at_every_weight_and_judges_by_hand_check
     drawn = {"smiles": ["C", "C", None, "CC"], "values": [[0, 2], [0, 2], [None, None], [0, 5]]}
     prior = {"smiles": ["C"], "values": [[0, 4]]}
     spread = np.array([[0.0, -2.0], [0.0, 2.0]])  # b: 2
-    row = script.judged("b", 1.0, asked, [drawn], prior, ["a", "b"], spread)
+    row = script.judged("b", 1.0, asked, [drawn], prior, NUMBERS[:2], spread)
     assert row["error of b"] == pytest.approx(1.0)
     assert row["relative"] == pytest.approx(0.5)
     assert row["relative, prior"] == pytest.approx(1.0)
@@ -552,3 +574,66 @@ def test_the_script_asks_for_every_kind_at_every_weight_and_judges_by_hand_check
     assert row["unique"] == pytest.approx(2 / 3)
     assert row["draws"] == 2.0
     assert row["draws, prior"] == np.inf
+    assert not any(key.startswith("right") for key in row)
+
+
+def test_the_script_asks_for_a_category_at_each_level_and_for_common_ones_with_a_number(
+    script: ModuleType,
+) -> None:
+    known = np.array([[float(i), float(i == 7)] for i in range(150)], np.float32)
+    asked = {kind: questions for kind, _, questions in script.jobs(MIXED, known, known)}
+    assert list(asked) == ["size", "end = carbon", "end = nitrogen", "size + end"]
+    assert [q.asked for q in asked["end = nitrogen"]] == [{"end": "nitrogen"}]
+    assert [q.asked["end"] for q in asked["size + end"]] == ["carbon"] * 3  # 1 of 150 is rare
+    whole = [*MIXED, ConditionProperty(name="a")]
+    known = np.array([[3.0, 1.0, 0.5], [3.0, np.nan, 0.5]])
+    _, _, questions = script.jobs(whole, known, known)[-1]
+    assert [q.asked for q in questions] == [{"size": 3.0, "end": "nitrogen", "a": 0.5}]
+
+
+def test_the_script_counts_draws_of_the_right_level_and_those_with_the_right_number_too(
+    script: ModuleType,
+) -> None:
+    drawn = {"smiles": ["C", "N", None, "CN"], "values": [[2, 0], [9, 1], [None, None], [2, 1]]}
+    prior = {"smiles": ["C"] * 5, "values": [[2, 0]] * 4 + [[6, 1]]}
+    known = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 1.0], [4.0, np.nan]])  # a spread of 2
+    alone = script.Question({"end": "nitrogen"})
+    row = script.judged(alone.kind, 1.0, [alone], [drawn], prior, MIXED, known)
+    assert (row["right"], row["right, prior"], row["right, data"]) == (0.5, 0.2, 0.25)
+    assert (row["draws"], row["draws, prior"]) == (2.0, 5.0)
+    assert row["valid"] == 0.75
+    assert "relative" not in row
+    both = script.Question({"size": 2.0, "end": "nitrogen"})
+    row = script.judged(both.kind, 1.0, [both], [drawn], prior, MIXED, known)
+    assert row["relative"] == pytest.approx((0 + 3.5 + 0) / 3)
+    assert row["right"] == 0.5
+    assert (row["draws"], row["draws, prior"]) == (4.0, np.inf)
+
+
+@pytest.mark.parametrize("names", [["heteroatoms"], ["heavy_atoms", "heteroatoms"]])
+def test_the_script_writes_its_part_of_the_page_for_categories_and_leaves_the_rest(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str]
+) -> None:
+    smiles = tuple("C" * (1 + i % 12) + "CN"[i // 12 % 2] for i in range(48))
+    values = compute(smiles, names, progress=False)
+    corpus = corpus_of(smiles, dict(zip(names, values.T, strict=True)))
+    config = tiny_config(data={"conditions": names}, run={"steps": 1})
+    model = train(corpus, tmp_path / "told", config, progress=False)
+    monkeypatch.setattr(script, "WEIGHTS", (1.0, 2.0))
+    monkeypatch.setattr(script.Corpus, "open", lambda _: corpus)
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "conditional.md"
+    page.write_text("before\n<!-- told -->\nold\n<!-- /told -->\nafter\n")
+    line = ["conditional.py", "corpora/c", str(model), "--samples", "3", "--prior", "9", "-o", "."]
+    monkeypatch.setattr(sys, "argv", line)
+    script.main()
+    text = page.read_text()
+    assert text.startswith("before\n<!-- told -->\n")
+    assert text.endswith("<!-- /told -->\nafter\n")
+    assert "old\n<" not in text
+    rows = [line for line in text.splitlines() if line.startswith("| heteroatoms = ")]
+    assert len(rows) == 2 * len(script.WEIGHTS)
+    assert ("error of heavy_atoms" in text) is (len(names) == 2)
+    assert "| right | right, prior | right, data |" in text
+    assert (tmp_path / "images" / "told.png").exists()
+    assert (tmp_path / "runs" / "told" / "heteroatoms=1_2_0.json").exists()

@@ -84,8 +84,7 @@ class Conditioner(nn.Module):
     def fit_scaling(self, values: np.ndarray | Tensor) -> None:
         """Set scales and ranges from training ``values (n, k)``, NaN where missing.
 
-        Raises :class:`InputError` where a property has no values, or a category others than its
-        levels'.
+        Raises :class:`InputError` where a property has no values.
         """
         table = torch.as_tensor(values, dtype=torch.float64)
         for i, entry in enumerate(self.config.properties):
@@ -96,12 +95,6 @@ class Conditioner(nn.Module):
                     f"the condition {entry.name!r} has {what}; correct the column or drop it"
                 )
             if entry.kind == "category":
-                strange = set(known.unique().tolist()) - set(entry.levels.values())
-                if strange:
-                    raise InputError(
-                        f"the condition {entry.name!r} has the label {min(strange):g}, which is "
-                        f"none of its levels ({', '.join(entry.levels)}); add it to them"
-                    )
                 continue
             std = float(known.std(correction=0))
             self.mean[i] = float(known.mean())

@@ -43,11 +43,18 @@ def resolve_conditions(
 
 
 def condition_values(corpus: Corpus, config: ConditionConfig | None) -> np.ndarray | None:
-    """The corpus's columns of the conditions, ``(n, k)`` float32; None without any."""
+    """The corpus's columns of the conditions, ``(n, k)`` float32; None without any.
+
+    Raises :class:`InputError` for a label of a category that is none of its levels.
+    """
     if config is None:
         return None
     columns = [_column(corpus, entry.name) for entry in config.properties]
-    return np.asarray(corpus.labels)[:, columns].astype(np.float32, copy=False)
+    values = np.asarray(corpus.labels)[:, columns].astype(np.float32, copy=False)
+    for entry, column in zip(config.properties, values.T, strict=True):
+        if entry.kind == "category":
+            _check_levels(entry, column)
+    return values
 
 
 def conditioned(weights: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
@@ -95,6 +102,22 @@ def _settled(corpus: Corpus, name: str, given: ConditionProperty | None) -> dict
         )
     levels = {f"{value:g}": float(value) for value in found}
     return {"name": name, "kind": "category", "levels": levels}
+
+
+def _check_levels(entry: ConditionProperty, column: np.ndarray) -> None:
+    levels = np.array(list(entry.levels.values()), np.float32)
+    strange, counts = np.unique(
+        column[~np.isnan(column) & ~np.isin(column, levels)], return_counts=True
+    )
+    if len(strange) == 0:
+        return
+    shown = [f"{value:g} ({n:,})" for value, n in zip(strange[:5], counts, strict=False)]
+    raise InputError(
+        f"{counts.sum():,} molecules have a label of the condition {entry.name!r} that is none of "
+        f"its levels ({', '.join(entry.levels)}): {', '.join(shown)}"
+        f"{', ...' if len(strange) > 5 else ''}; name them among the levels, if its conditions "
+        "are new, or leave their cells empty, which makes them unknown"
+    )
 
 
 def _column(corpus: Corpus, name: str) -> int:
