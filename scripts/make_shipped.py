@@ -71,7 +71,7 @@ RECIPES = {
         "charges and stereo.",
         prepare="moses",
         stages=("moses", "moses_reading", "moses_exact"),
-        draws=200_000,
+        draws=500_000,
         candidates=4,
         samples=30_000,
         reference="moses",
