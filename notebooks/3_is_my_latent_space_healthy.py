@@ -387,8 +387,8 @@ pd.DataFrame(means, index=names).T.round(1)
 # (blue, green) come molecules about twice as heavy, and nearer to the data (grey) in log P and in
 # their number of rings as well (the table of means). But they are no easier to make (`sa`: 1 is
 # easy, 10 is hard). What is still missing is not a matter of where one draws: the VampPrior begins
-# at the z of real molecules, and comes no nearer than the mixture. It is the writer, which after
-# so little training does not give a molecule back from its z (see the table below).
+# at the z of real molecules, and comes hardly nearer than the mixture. It is the writer, which
+# after so little training does not give a molecule back from its z (see the table at the end).
 
 # %%
 MoleculeGrid(*first_four(written), width=180, height=120)
