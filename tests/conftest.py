@@ -21,6 +21,9 @@ LONGEST = (
     "test_variants.py",
     "test_conditional.py",
     "test_readme.py",
+    "test_bench_scripts.py",
+    "test_surrogates.py",
+    "test_training.py",
 )
 """Files that take a process tens of seconds: begun first, so that none is left alone at the end."""
 
