@@ -27,10 +27,36 @@ LONGEST = (
 )
 """Files that take a process tens of seconds: begun first, so that none is left alone at the end."""
 
+WHOLE = (
+    "test_cli_campaign.py",
+    "test_cli_explore.py",
+    "test_cli_optimize.py",
+    "test_cli_train.py",
+    "test_conditional.py",
+    "test_critic.py",
+    "test_evaluation.py",
+    "test_health.py",
+    "test_latent_priors.py",
+    "test_moves.py",
+    "test_moving_space.py",
+    "test_regions.py",
+    "test_several.py",
+    "test_studies.py",
+    "test_surrogates.py",
+    "test_toy_searches.py",
+    "test_training.py",
+    "test_variants.py",
+)
+"""Files that train or search in nearly every test: slow as a whole."""
+
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m "not slow"` is obeyed
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.name in WHOLE:
+            item.add_marker("slow")
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
