@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -173,6 +174,15 @@ def test_pmo_runs_what_is_not_done_yet_and_writes_its_table(tmp_path, monkeypatc
     table = pmo("table")
     assert "## 40 calls, seed 0" in table
     assert table.count("|") > 12
+
+
+@pytest.mark.slow
+def test_each_script_finds_what_it_imports_and_runs_as_a_program(tmp_path):
+    for script in SCRIPTS:
+        ending = 'if __name__ == "__main__":\n    main()\n'
+        assert (BENCH / f"{script}.py").read_text().endswith(ending), script
+    code = f"import sys; sys.path[0] = {str(BENCH)!r}; import {', '.join(SCRIPTS)}"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
 
 @pytest.mark.slow

@@ -81,7 +81,7 @@ def test_the_gain_is_noisy_expected_hypervolume_improvement_as_botorch_has_it() 
     x = torch.as_tensor(rng.uniform(size=(8, 2)))
     y = torch.stack([torch.sin(4 * x[:, 0]), x[:, 1] - x[:, 0]], dim=1)
     models = [SingleTaskGP(x, y[:, i : i + 1]).eval() for i in range(2)]
-    new = torch.as_tensor(rng.uniform(size=(16, 2)))
+    new = torch.as_tensor(rng.uniform(size=(40, 2)))
     reference = y.amin(dim=0) - 0.1
     peer = qLogNoisyExpectedHypervolumeImprovement(
         ModelListGP(*models), reference, x, cache_root=False
@@ -92,7 +92,7 @@ def test_the_gain_is_noisy_expected_hypervolume_improvement_as_botorch_has_it() 
         joint = [Posterior(each.mean, each.covariance_matrix) for each in normals]
     samples = torch.stack([draw(each, 512, seed) for seed, each in enumerate(joint)], dim=-1)
     scale = hypervolume_scalarisation(reference, torch.ones(2))
-    picks, gains = greedy(scale.values(samples), torch.zeros(24), 8, 1)
+    picks, gains = greedy(scale.values(samples), torch.zeros(48), 8, 1)
     assert theirs[picks[0]] > 0.9 * theirs.max()
     assert scale.constant * gains[0] == pytest.approx(float(theirs[picks[0]]), rel=0.15)
 
