@@ -12,15 +12,17 @@ from torch import Tensor
 from molvae.base.errors import InputError
 from molvae.models.config import HeadConfig, Target
 from molvae.models.heads import PropertyHead
+from molvae.models.windows import Windows
 from molvae.training.config import OptimiserConfig
 from molvae.training.head import Examples, calibrate, fit_to_latents
 
 D = 4
+PLAIN = Windows(count=0, size=0, width=1, rest=D)
 
 
 def make(*targets: Target, hidden: tuple[int, ...] = (16,)) -> PropertyHead:
     config = HeadConfig(targets=targets, hidden=hidden)
-    return PropertyHead(D, config, torch.Generator().manual_seed(0))
+    return PropertyHead(PLAIN, config, torch.Generator().manual_seed(0))
 
 
 def z(n: int, seed: int = 1) -> Tensor:
@@ -138,7 +140,7 @@ def test_labels_that_cannot_be_used_are_refused(
 
 def ensemble(*targets: Target, members: int = 5) -> PropertyHead:
     config = HeadConfig(targets=targets, hidden=(16,), members=members)
-    return PropertyHead(D, config, torch.Generator().manual_seed(0))
+    return PropertyHead(PLAIN, config, torch.Generator().manual_seed(0))
 
 
 def test_an_ensemble_is_its_members_side_by_side() -> None:
@@ -194,7 +196,7 @@ def test_what_is_fitted_learns_and_can_be_taken_at_its_word(members: int) -> Non
     parts = [noisy(n, seed, 0.5) for n, seed in ((400, 1), (150, 2), (2000, 3))]
     settings = OptimiserConfig(batch_size=64, learning_rate=0.01)
     head, again = (
-        fit_to_latents(config, *parts[:2], settings, epochs=80, patience=8, progress=False)
+        fit_to_latents(config, PLAIN, *parts[:2], settings, epochs=80, patience=8, progress=False)
         for _ in range(2)
     )
     test = parts[2]
@@ -212,7 +214,7 @@ def test_a_head_that_is_too_sure_is_made_as_unsure_as_it_should_be() -> None:
     config = HeadConfig(targets=(LOGP, ACTIVE), hidden=(32,), members=4)
     settings = OptimiserConfig(batch_size=64, learning_rate=0.01)
     quiet, loud = noisy(400, 1, 0.1), noisy(1000, 2, 1.0)
-    head = fit_to_latents(config, quiet, quiet, settings, epochs=40, progress=False)
+    head = fit_to_latents(config, PLAIN, quiet, quiet, settings, epochs=40, progress=False)
     before = head.predict(loud.mean)
     calibrate(head, loud)
     after = head.predict(loud.mean)

@@ -26,6 +26,9 @@ class Target(Record):
 class HeadConfig(Record):
     """The property head p(y|z): a multilayer perceptron over z with ``hidden`` layer sizes.
 
+    Where z has windows, ``channels`` are the sizes of convolutions over them, whose sums and
+    largest values the perceptron reads in their place
+    (:class:`~molvae.models.windowfeatures.WindowFeatures`); without any it reads z as it is.
     ``min_std`` is the least predictive standard deviation, in units of the labels' own spread.
     ``members`` perceptrons of like sizes make an ensemble, whose disagreement counts as
     uncertainty (:class:`~molvae.models.heads.PropertyHead`).
@@ -33,6 +36,7 @@ class HeadConfig(Record):
 
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
     hidden: tuple[Positive, ...] = (256,)
+    channels: tuple[Positive, ...] = ()
     min_std: Annotated[float, Field(ge=0)] = 0.01
     members: Positive = 1
 
@@ -212,6 +216,12 @@ class ModelConfig(Record):
     def _has_latents(self) -> Self:
         if self.latent_dim == 0 and self.window == 0:
             raise ValueError("latent_dim is 0 and there are no windows; raise latent_dim or window")
+        return self
+
+    @model_validator(mode="after")
+    def _head_fits(self) -> Self:
+        if self.head is not None and self.head.channels and not self.window:
+            raise ValueError("head.channels read windows, and there are none; leave them out")
         return self
 
     @model_validator(mode="after")

@@ -13,7 +13,10 @@ from torch.nn import functional
 
 from molvae.base.errors import InputError
 from molvae.models.config import HeadConfig
-from molvae.models.parts import floored_log_var, linear
+from molvae.models.parts import floored_log_var
+from molvae.models.stacked import mapping
+from molvae.models.windowfeatures import WindowFeatures
+from molvae.models.windows import Windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,26 +34,11 @@ class Prediction:
     std: Tensor
 
 
-class Stacked(nn.Module):
-    """``members`` linear maps side by side, ``(m, b, inputs)`` to ``(m, b, outputs)``."""
-
-    def __init__(
-        self, members: int, inputs: int, outputs: int, generator: torch.Generator, scale: float
-    ) -> None:
-        super().__init__()
-        maps = [linear(inputs, outputs, generator, scale) for _ in range(members)]
-        self.weight = nn.Parameter(torch.stack([one.weight.detach() for one in maps]))
-        self.bias = nn.Parameter(torch.stack([one.bias.detach() for one in maps]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Each member's map of its own rows, or of rows ``(b, inputs)`` that all share."""
-        if x.ndim == 2:
-            x = x.expand(len(self.weight), -1, -1)
-        return torch.baddbmm(self.bias[:, None], x, self.weight.mT)
-
-
 class PropertyHead(nn.Module):
     """A multilayer perceptron over z with two outputs per property, or an ensemble of them.
+
+    ``windows`` say how z is laid out; with ``channels`` there must be some, for the perceptron then
+    reads :class:`WindowFeatures`.
 
     Regression is a Gaussian whose mean and width both depend on z (Kendall & Gal 2017, eq. 5),
     over labels scaled to mean 0 and standard deviation 1; the scales are buffers, saved with the
@@ -64,18 +52,23 @@ class PropertyHead(nn.Module):
     scale: Tensor
     is_class: Tensor
 
-    def __init__(self, latent_dim: int, config: HeadConfig, generator: torch.Generator) -> None:
+    def __init__(self, windows: Windows, config: HeadConfig, generator: torch.Generator) -> None:
         super().__init__()
         self.names = tuple(target.name for target in config.targets)
         self.kinds = tuple(target.kind for target in config.targets)
         self.min_std = config.min_std
         self.members = config.members
-        sizes = (latent_dim, *config.hidden)
+        self.features = (
+            WindowFeatures(windows, config.channels, config.members, generator)
+            if config.channels
+            else None
+        )
+        sizes = (self.features.outputs if self.features else windows.dim, *config.hidden)
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(sizes):
-            layers += [self._map(inputs, outputs, generator), nn.SiLU()]
+            layers += [mapping(config.members, inputs, outputs, generator), nn.SiLU()]
         # Small at first: the head starts from "the mean, give or take one standard deviation".
-        layers.append(self._map(sizes[-1], 2 * len(self.names), generator, 0.1))
+        layers.append(mapping(config.members, sizes[-1], 2 * len(self.names), generator, 0.1))
         self.layers = nn.Sequential(*layers)
         self.register_buffer("mean", torch.zeros(len(self.names)))
         self.register_buffer("scale", torch.ones(len(self.names)))
@@ -114,7 +107,7 @@ class PropertyHead(nn.Module):
 
         Of an ensemble ``(m, n, p)``; its members may each have latents of their own, ``(m, n, d)``.
         """
-        outputs = self.layers(z)
+        outputs = self.layers(z if self.features is None else self.features(z))
         outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
         first, second = outputs.chunk(2, dim=-1)
         return first, floored_log_var(second, self.min_std)
@@ -157,13 +150,29 @@ class PropertyHead(nn.Module):
             std=torch.where(self.is_class, coin, variance).sqrt() * self.scale,
         )
 
+    def input_scale(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        """Centre and spread ``(d,)`` of the latents of molecules with posteriors ``mean`` and
+        ``std (n, d)``: the aggregate posterior's; those that all windows share, where they are read
+        alike (:meth:`WindowFeatures.input_scale`)."""
+        centre = mean.mean(0)
+        spread = (mean.var(0, correction=0) + std.square().mean(0)).sqrt()
+        if self.features is not None:
+            self.features.input_scale(mean, std, centre, spread)
+        return centre, spread
+
     @torch.no_grad()
     def fold_inputs(self, centre: Tensor, spread: Tensor) -> None:
-        """Take z from now on where ``(z - centre) / spread`` was taken; ``(d,)`` each."""
+        """Take z from now on where ``(z - centre) / spread`` was taken; ``(d,)`` each, as
+        :meth:`input_scale` gives them."""
         first = self.layers[0]
         weight, bias = first.weight, first.bias
         assert isinstance(weight, Tensor)
         assert isinstance(bias, Tensor)
+        if self.features is not None:
+            self.features.fold_inputs(spread)
+            rest = self.features.windows.rest
+            centre, spread = centre[len(centre) - rest :], spread[len(spread) - rest :]
+            weight = weight[..., weight.shape[-1] - rest :]
         weight /= spread
         bias -= weight @ centre
 
@@ -180,10 +189,3 @@ class PropertyHead(nn.Module):
         weight[..., :targets, :] *= share[:, None]
         bias[..., :targets] *= share
         bias[..., targets:] += torch.where(self.is_class, 0.0, 2 * factors.log())
-
-    def _map(
-        self, inputs: int, outputs: int, generator: torch.Generator, scale: float = 1.0
-    ) -> nn.Module:
-        if self.members == 1:
-            return linear(inputs, outputs, generator, scale)
-        return Stacked(self.members, inputs, outputs, generator, scale)

@@ -81,7 +81,7 @@ class SequenceVAE(nn.Module):
         windows = replace(self.windows, rest=self.windows.rest + told)
         self.decoder = Decoder(config, vocab_size, windows, generator)
         self.head = (
-            None if config.head is None else PropertyHead(self.latent_dim, config.head, generator)
+            None if config.head is None else PropertyHead(self.windows, config.head, generator)
         )
         self.conditions = (
             None if config.conditions is None else Conditioner(config.conditions, generator)
@@ -193,7 +193,8 @@ class SequenceVAE(nn.Module):
         z = posterior.sample(normal(tuple(posterior.mean.shape), generator, posterior.mean))
 
         shown = self.bottleneck.shown(z)
-        known, whole = self._known(shown, packing.restore(packing.lengths) - 1, generator)
+        lengths = packing.restore(packing.lengths) - 1
+        known, whole = self._known(shown, lengths, generator)
         seen = self._mistaken(packing, packing.pack(batch.tokens), whole, generator)
         told = self.told(known, conditions)
         nats, correct, states = self._token_nats(packing, seen, symbols, told)
@@ -217,7 +218,8 @@ class SequenceVAE(nn.Module):
         terms |= matched.terms
         diagnostics |= matched.diagnostics
         if self.head is not None and batch.labels is not None:
-            property_nats = self.head.negative_log_likelihood(z, batch.labels).sum() / len(batch)
+            own = self.windows.reached(z, lengths)
+            property_nats = self.head.negative_log_likelihood(own, batch.labels).sum() / len(batch)
             terms["property"] = Term(
                 property_nats.detach(), property_nats, objective.property_weight
             )

@@ -76,8 +76,8 @@ class Windows:
         return torch.cat(parts, -1).transpose(0, 1)
 
     def local(self, z: Tensor) -> Tensor:
-        """The windows' vectors ``(b, count, width)`` of ``z (b, d)``."""
-        return z[:, : self.count * self.width].reshape(-1, self.count, self.width)
+        """The windows' vectors ``(..., count, width)`` of ``z (..., d)``."""
+        return z[..., : self.count * self.width].unflatten(-1, (self.count, self.width))
 
     def begun(self, symbols: Tensor) -> Tensor:
         """Which windows molecules of so many ``symbols (b,)`` reach into, the end included.
@@ -88,6 +88,18 @@ class Windows:
         """
         first = torch.arange(self.count, device=symbols.device) * self.size
         return first <= symbols[:, None]
+
+    def reached(self, z: Tensor, symbols: Tensor) -> Tensor:
+        """``z (b, d)`` with zeros in the windows that molecules of so many ``symbols (b,)`` do not
+        reach into, where a draw from the posterior is nothing but noise.
+
+        >>> windows = Windows(count=2, size=2, width=1, rest=1)
+        >>> windows.reached(torch.ones(1, 3), torch.tensor([1]))
+        tensor([[1., 0., 1.]])
+        """
+        if not self.count:
+            return z
+        return z * self.mask(self.begun(symbols), torch.ones_like(symbols, dtype=torch.bool))
 
     def first(self, share: Tensor, symbols: Tensor) -> Tensor:
         """The first windows of molecules of so many ``symbols (b,)``: the ``share (b,)`` of those

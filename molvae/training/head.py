@@ -1,6 +1,6 @@
 """A property head for a model that is trained already, on its frozen latents.
 
-An ensemble of small perceptrons, each stopped where the validation part says so, and then made as
+An ensemble of small networks, each stopped where the validation part says so, and then made as
 unsure as it turned out to be: predicted widths and probabilities that can be taken at their word.
 """
 
@@ -21,6 +21,7 @@ from molvae.base.seeds import derive_seed
 from molvae.datasets.corpus import Corpus
 from molvae.models.config import HeadConfig
 from molvae.models.heads import PropertyHead
+from molvae.models.windows import Windows
 from molvae.training.batches import BatchPlan
 from molvae.training.checkpoint import Loaded, history_of, load_model, save_model
 from molvae.training.config import OptimiserConfig, TrainConfig
@@ -32,8 +33,10 @@ from molvae.training.trainer import make_optimizer
 
 MEMBERS = 8
 """Of the ensemble, unless the settings give a number."""
-EPOCHS, PATIENCE = 300, 20
-"""The length of the training, unless the settings give it: a head takes seconds."""
+CHANNELS = (32, 32)
+"""Of the convolutions over the windows of z, where it has some, unless the settings give others."""
+EPOCHS, PATIENCE = 300, 10
+"""The length of the training, unless the settings give it."""
 
 _FEWEST = 20  # validation labels from which widths are learnt
 _FACTORS = torch.logspace(0, 1, 101)
@@ -69,9 +72,10 @@ def fit_head(
     """Train a property head on the latents of ``start`` and write both as a model at ``out``.
 
     The labels are ``config.data.labels``, the head's sizes ``config.model.head`` (an ensemble of
-    :data:`MEMBERS` unless it says otherwise), the length of the training ``config.run.epochs`` and
-    ``patience`` (:data:`EPOCHS` and :data:`PATIENCE` if not given). The encoder stays as it is. See
-    :func:`fit_to_latents` for how the head learns.
+    :data:`MEMBERS`, with :data:`CHANNELS` where z has windows, unless it says otherwise), the
+    length of the training ``config.run.epochs`` and ``patience`` (:data:`EPOCHS` and
+    :data:`PATIENCE` if not given). The encoder stays as it is. See :func:`fit_to_latents` for how
+    the head learns.
 
     Raises :class:`ConfigError` without labels, and what :func:`~molvae.training.train` raises.
     """
@@ -85,9 +89,9 @@ def fit_head(
         raise ConfigError("there is no property to learn: name the labels in data.labels")
     sizes = prepared.config.model.head
     assert sizes is not None
-    given = config.model.head
-    if given is None or "members" not in given.model_fields_set:
-        sizes = sizes.model_copy(update={"members": MEMBERS})
+    given = config.model.head.model_fields_set if config.model.head else set()
+    usual = {"members": MEMBERS, "channels": CHANNELS if model.windows.count else ()}
+    sizes = sizes.model_copy(update={k: v for k, v in usual.items() if k not in given})
     fabric = make_fabric(run.device, run.precision)
     model.to(fabric.device).eval()
     size = config.optimiser.batch_size
@@ -104,6 +108,7 @@ def fit_head(
     }
     model.head = fit_to_latents(
         sizes,
+        model.windows,
         examples["train"],
         examples["validation"],
         config.optimiser,
@@ -129,6 +134,7 @@ def fit_head(
 
 def fit_to_latents(
     config: HeadConfig,
+    windows: Windows,
     train: Examples,
     validation: Examples,
     optimiser: OptimiserConfig,
@@ -138,20 +144,19 @@ def fit_to_latents(
     seed: int = 0,
     progress: bool | None = None,
 ) -> PropertyHead:
-    """A head of the sizes ``config`` that has learnt ``train``, calibrated on ``validation``.
+    """A head of the sizes ``config`` that has learnt ``train``, calibrated on ``validation``;
+    ``windows`` say how their latents are laid out.
 
     Each molecule is shown by a new draw from its posterior at every pass and to every member, so
     that the head learns how far a latent may move. Every member keeps the weights of its own best
     validation loss; training ends when ``patience`` passes have improved none (0: after
     ``epochs``). Then :func:`calibrate`. Without validation molecules both are left out.
     """
-    latent_dim, device = train.mean.shape[1], train.mean.device
     generator = torch.Generator().manual_seed(derive_seed(seed, "head"))
-    head = PropertyHead(latent_dim, config, generator).to(device)
+    head = PropertyHead(windows, config, generator).to(train.mean.device)
     head.fit_scaling(train.labels.cpu())
-    # The aggregate posterior's, so that no dimension weighs more for the unit it happens to have.
-    centre = train.mean.mean(0)
-    spread = (train.mean.var(0, correction=0) + train.log_var.exp().mean(0)).sqrt()
+    # So that no dimension weighs more for the unit it happens to have.
+    centre, spread = head.input_scale(train.mean, (0.5 * train.log_var).exp())
     fitter = _Fitter(head, optimiser, seed)
     parts = [_scaled(part, centre, spread) for part in (train, validation)]
     fitter.run(parts[0], parts[1], epochs, patience, progress)

@@ -51,8 +51,9 @@ from molvae.metrics.prediction import (
     regression_quality,
 )
 from molvae.models.config import HeadConfig, Target
+from molvae.models.windows import Windows
 from molvae.training.config import OptimiserConfig
-from molvae.training.head import MEMBERS, Examples, fit_to_latents
+from molvae.training.head import CHANNELS, MEMBERS, Examples, fit_to_latents
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "heads.md"
 SPLITS = ("random", "scaffold")
@@ -99,9 +100,10 @@ CHEMPROP = {
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """A set ready to learn from: latents ``(n, d)``, labels ``(n,)``, bits ``(n, 2048)``, and the
-    keys ``(n,)`` by which molecules and scaffolds are divided."""
+    """A set ready to learn from: latents ``(n, d)`` and how they are laid out, labels ``(n,)``,
+    bits ``(n, 2048)``, and the keys ``(n,)`` by which molecules and scaffolds are divided."""
 
+    windows: Windows
     mean: np.ndarray
     std: np.ndarray
     labels: np.ndarray
@@ -220,6 +222,7 @@ def prepare(one: Set, generator: Generator, options: argparse.Namespace, place: 
     good = np.flatnonzero(np.isfinite(posterior.mean).all(1) & np.isfinite(labels))
     mols = parse_many([smiles[i] for i in good])
     return Data(
+        windows=generator.model.windows,
         mean=posterior.mean[good],
         std=posterior.std[good],
         labels=labels[good],
@@ -262,9 +265,15 @@ def latent_head(
         return Examples(torch.from_numpy(data.mean[rows]), 2 * std.log(), labels)
 
     target = Target(name=one.name, kind="classification" if one.classes else "regression")
-    sizes = HeadConfig(targets=(target,), members=MEMBERS)
+    channels = CHANNELS if data.windows.count else ()
     head = fit_to_latents(
-        sizes, examples(TRAIN), examples(VALIDATION), OptimiserConfig(), seed=seed, progress=False
+        HeadConfig(targets=(target,), members=MEMBERS, channels=channels),
+        data.windows,
+        examples(TRAIN),
+        examples(VALIDATION),
+        OptimiserConfig(),
+        seed=seed,
+        progress=False,
     )
     found = head.predict(torch.from_numpy(data.mean[parts == TEST]))
     return found.values[:, 0].double().numpy(), found.std[:, 0].double().numpy()
