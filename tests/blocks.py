@@ -32,12 +32,13 @@ SMALLER = {
     "models prior": "--steps 20",
     "models critic": "--draws 100 --bits 64 --workers 1",
     "evaluate": "-n 60 --workers 1",
+    "fit-oracle": "--trees 20",
     "explore analogues": "-n 5",
     "explore arithmetic": "--held-out 4",
     "explore map": "--limit 20",
     "synthesize": "--model tiny-model -n 40 --epochs 1 --no-fcd --set trees=10 --workers 1",
     "generate": "-n 20",
-    "optimize": "--budget 12 --candidates 64 --initial 8",
+    "optimize": "--budget 10 --candidates 32 --initial 4",
     "climb": "--steps 4",
     "health": "--held-out 40 --samples 40 --parents 10",
     "scripts/generate_batch.py": "-n 40 --workers 1",
@@ -89,7 +90,7 @@ def smaller(command: str, mark: str = RUNS) -> list[str]:
     if "--head-only" in rest:
         less += ["--epochs", "3"]
     if verb == "optimize" and "--workers" in rest:
-        less += ["--workers", "1", "--budget", "10"]
+        less += ["--workers", "1", "--budget", "5"]
     return [verb, *rest, *less]
 
 
