@@ -1,8 +1,9 @@
-"""The code blocks of pages: found, cut down to a test's size, and run or at least read.
+"""The code blocks of pages: found, cut down to a test's size, and read.
 
 Before each block of ``bash`` or ``python`` stands a comment: ``<!-- runs in the tests -->``,
-``<!-- runs in the tests, on a tiny model -->`` where a shipped model or a public set would take
-minutes, or ``<!-- long: why -->`` for what takes minutes all the same or needs what a test has not.
+``<!-- runs in the tests, on a tiny model -->`` where what it names would take minutes or is not to
+be had (:data:`STAND_INS`), or ``<!-- file: NAME -->`` for what the reader keeps in a file of that
+name, which other blocks then use. How lines are run is in ``lines.py``.
 """
 
 from __future__ import annotations
@@ -18,25 +19,32 @@ from molvae.cli.app import app
 from molvae.models.presets import preset
 
 ROOT = Path(__file__).parents[1]
-RUNS, LONG = "runs in the tests", "long: "
+RUNS, FILE = "runs in the tests", "file: "
 TINY = f"{RUNS}, on a tiny model"
-STAND_INS = {"druglike": "my-model", "zinc250k": "mine.smi", "known.csv": "mine.smi"}
-"""What is taken instead in blocks that run on a tiny model: that model, and 300 molecules."""
-_BLOCK = re.compile(r"^(?:<!-- (.*?) -->\n)?```(\w*)\n(.*?)^```$", re.S | re.M)
+STAND_INS = {"druglike": "tiny-model", "known.csv": "usual.smi"}
+"""What is taken instead in blocks that run on a tiny model: that model, and 300 molecules. Public
+sets, the receptors of docking and Vina are small ones under their own names, for every block
+(``stand_ins.py``); a cluster's address is that of one on this machine."""
+_BLOCK = re.compile(r"^(?:<!-- ([^\n]*?) -->\n)?```(\w*)\n(.*?)^```$", re.S | re.M)
 # What pages leave at its full size is cut down: these flags are added.
 SMALLER = {
     "train": "--steps 20 --batch-size 16",
     "models prior": "--steps 20",
     "models critic": "--draws 100 --bits 64 --workers 1",
+    "evaluate": "-n 60 --workers 1",
+    "fit-oracle": "--trees 20",
     "explore analogues": "-n 5",
     "explore arithmetic": "--held-out 4",
     "explore map": "--limit 20",
-    "synthesize": "--model my-model -n 40 --epochs 1 --no-fcd --set trees=10 --workers 1",
+    "synthesize": "--model tiny-model -n 40 --epochs 1 --no-fcd --set trees=10 --workers 1",
     "generate": "-n 20",
-    "optimize": "--budget 20 --candidates 64 --initial 8",
+    "optimize": "--budget 10 --candidates 32 --initial 4",
     "climb": "--steps 4",
     "health": "--held-out 40 --samples 40 --parents 10",
+    "scripts/generate_batch.py": "-n 40 --workers 1",
+    "torchrun": "--standalone --nproc-per-node 2",
 }
+_BUDGET = re.compile(r"\bbudget=\d+")
 
 
 class Block(NamedTuple):
@@ -50,6 +58,11 @@ class Block(NamedTuple):
     def runs(self) -> bool:
         """Whether the tests run it."""
         return self.mark in (RUNS, TINY)
+
+    @property
+    def file(self) -> str:
+        """The name of the file that it is, or ""."""
+        return self.mark.removeprefix(FILE) if self.mark.startswith(FILE) else ""
 
     def commands(self) -> list[str]:
         """Its lines as a shell takes them: continued ones joined, without comments of a line."""
@@ -76,7 +89,17 @@ def smaller(command: str, mark: str = RUNS) -> list[str]:
         less += [word for name, size in sizes.items() for word in ("--set", f"model.{name}={size}")]
     if "--head-only" in rest:
         less += ["--epochs", "3"]
+    if verb == "optimize" and "--workers" in rest:
+        less += ["--workers", "1", "--budget", "5"]
     return [verb, *rest, *less]
+
+
+def smaller_code(text: str, mark: str = RUNS) -> str:
+    """Python cut down to the size of a test."""
+    if mark == TINY:
+        for name, instead in STAND_INS.items():
+            text = text.replace(f'"{name}"', f'"{instead}"')
+    return _BUDGET.sub("budget=8, candidates=32, initial=1", text)
 
 
 def read_command(arguments: list[str]) -> None:

@@ -87,6 +87,13 @@ def test_what_to_type_next_is_said_unless_quiet(corpus, tmp_path):
     assert run("-c", corpus, "-o", tmp_path / "b", *SMALL).output == ""
 
 
+def test_of_many_processes_one_says_it(corpus, tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    result = run("-c", corpus, "-o", tmp_path / "loud", *SMALL[:-1])
+    assert result.exit_code == 0, result.output
+    assert "Next: molvae health" not in result.stderr
+
+
 def test_a_head_alone_and_fine_tuning(corpus, tmp_path):
     base, headed, tuned = (tmp_path / name for name in ("base", "headed", "tuned"))
     assert run("-c", corpus, "-o", base, *SMALL).exit_code == 0

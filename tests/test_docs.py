@@ -1,29 +1,32 @@
 """The documentation is made without warnings, and what it shows runs.
 
-README.md has tests of its own (test_readme.py), and docs/objectives.md (test_oracle_tasks.py).
+README.md has tests of its own (test_readme.py).
 """
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
+import lines
 import pytest
-from blocks import LONG, ROOT, RUNS, TINY, Block, blocks, read_command, smaller
-from typer.testing import CliRunner
+import stand_ins
+from blocks import FILE, ROOT, RUNS, STAND_INS, TINY, Block, blocks, read_command, smaller_code
 
 from molvae.cli.app import app
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
-HERE = [page for page in DOCS if page.stem != "objectives"]
-WITH_BLOCKS = [page for page in HERE if any(block.runs for block in blocks(page))]
+WITH_BLOCKS = [page for page in DOCS if any(block.runs for block in blocks(page))]
+MEASUREMENTS = ("scripts/bench/", "scripts/make_shipped.py")
+"""What takes hours or a GPU, and has tests of its own: of these commands the flags are read."""
 each_page = pytest.mark.parametrize("page", DOCS, ids=[page.stem for page in DOCS])
 
 
@@ -46,15 +49,19 @@ def test_the_documentation_is_made_without_warnings(tmp_path: Path) -> None:
 
 
 @each_page
-def test_every_block_of_commands_or_code_runs_or_says_why_not(page: Path) -> None:
+def test_every_block_of_commands_or_code_runs_or_is_a_file_of_one_that_does(page: Path) -> None:
     found = blocks(page)
+    assert {block.language for block in found} <= {"", "bash", "python", "toml"}
     unmarked = [
         block.text
         for block in found
-        if block.language in ("bash", "python") and not (block.runs or block.mark.startswith(LONG))
+        if block.language in ("bash", "python") and not (block.runs or block.file)
     ]
-    marks = f"<!-- {RUNS} -->, <!-- {TINY} --> or <!-- {LONG}why -->"
+    marks = f"<!-- {RUNS} -->, <!-- {TINY} --> or <!-- {FILE}NAME -->"
     assert unmarked == [], f"put {marks} on the line before"
+    run = "".join(block.text for block in found if block.runs)
+    unused = [block.file for block in found if block.file and Path(block.file).stem not in run]
+    assert unused == [], "no block that runs uses this file"
     fenced = "".join(block.text for block in found if block.language == "bash")
     elsewhere = [line for line in command_lines(page) if line.split("\n")[0] not in fenced]
     assert elsewhere == [], "commands of molvae stand in a block of bash"
@@ -86,17 +93,29 @@ def test_every_command_shown_has_the_flags_that_it_is_shown_with(page: Path) -> 
 
 def shown_commands(page: Path, program: str) -> list[list[str]]:
     """The calls of ``program`` in the fenced and indented blocks of a page, as words."""
-    fenced = [
-        c for block in blocks(page) if block.language in ("", "bash") for c in block.commands()
-    ]
-    indented = re.findall(r"(?:^ {4}\S.*\n)+", page.read_text(), re.M)
-    also = [c for text in indented for c in Block("", "bash", text).commands()]
-    stages = [stage for line in [*fenced, *also] for stage in line.split(" | ")]
+    return calls(program, [*blocks(page), *indented(page)])
+
+
+def indented(page: Path) -> list[Block]:
+    return [Block("", "", text) for text in re.findall(r"(?:^ {4}\S.*\n)+", page.read_text(), re.M)]
+
+
+def calls(program: str, found: list[Block]) -> list[list[str]]:
+    texts = [c for block in found if block.language in ("", "bash") for c in block.commands()]
+    stages = [stage for line in texts for stage in line.split(" | ")]
     return [shlex.split(stage) for stage in stages if stage.startswith(f"{program} ")]
 
 
 @each_page
-def test_code_that_is_not_run_is_python_all_the_same(page: Path) -> None:
+def test_nothing_but_measurements_is_not_run(page: Path) -> None:
+    left = [block for block in [*blocks(page), *indented(page)] if not block.runs]
+    not_run = [words for program in lines.RUNNERS for words in calls(program, left)]
+    others = [words for words in not_run if not " ".join(words[1:2]).startswith(MEASUREMENTS)]
+    assert others == []
+
+
+@each_page
+def test_code_is_python(page: Path) -> None:
     for block in blocks(page):
         if block.language == "python":
             compile(block.text, page.name, "exec")
@@ -110,35 +129,63 @@ def place(
     zinc: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Path:
-    """The current directory, with a model and a corpus of the reader's own, where the page does not
-    make them, and files as the pages name them."""
-    for name, own in (("my-model", tiny_model), ("my-corpus", tiny_corpus)):
-        if name not in made_by(page):
-            shutil.copytree(own, tmp_path / name)
+) -> Iterator[Path]:
+    """The current directory, with models and corpora of the reader's own, where the page does not
+    make them, and files as the pages name them; small stand-ins for what comes from elsewhere."""
+    here, cache = tmp_path / "here", tmp_path / "cache"
+    for name, own in (
+        *((name, tiny_model) for name in ("tiny-model", "my-model", "models/moses")),
+        *((name, tiny_corpus) for name in ("my-corpus", "corpora/zinc250k")),
+        ("molvae/shipped/druglike", tiny_model),
+    ):
+        if name in f"tiny-model {page.read_text()}" and name not in made_by(page):
+            shutil.copytree(own, here / name)
+    (here / "scripts").symlink_to(ROOT / "scripts")
     for name, labels, count in (
         ("my-molecules", ["logP"], 120),
         ("labels", ["pIC50"], 60),
+        ("measured", ["pIC50"], 40),
         ("molecules", ["activity"], 60),
+        ("MY", ["VALUE"], 120),
         ("private", ["pIC50", "logD"], 120),
     ):
         rows = [[text] + [f"{len(text) / 20:.2f}"] * len(labels) for text in zinc[:count]]
         table = "\n".join(map(",".join, [["SMILES", *labels], *rows]))
-        (tmp_path / f"{name}.csv").write_text(table + "\n")
-    (tmp_path / "known.csv").write_text("SMILES,pIC50\nCCOc1ccccc1,5.5\nCCNc1ccccc1,6.1\n")
+        (here / f"{name}.csv").write_text(table + "\n")
+    (here / "known.csv").write_text("SMILES,pIC50\nCCOc1ccccc1,5.5\nCCNc1ccccc1,6.1\n")
     for name, part in (("samples", zinc[100:150]), ("hits", zinc[300:320])):
-        (tmp_path / f"{name}.csv").write_text("\n".join(["SMILES", *part]) + "\n")
+        (here / f"{name}.csv").write_text("\n".join(["SMILES", *part]) + "\n")
     for name, count in (
-        *(("series", 5), ("leads", 3), ("mine", 300)),
+        *(("series", 5), ("leads", 3), ("samples", 60), ("mine", 100), ("usual", 300)),
         *(("molecules", 120), ("examples", 120)),
     ):
-        (tmp_path / f"{name}.smi").write_text("\n".join(zinc[:count]) + "\n")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+        (here / f"{name}.smi").write_text("\n".join(zinc[:count]) + "\n")
+    monkeypatch.chdir(here)
+    stand_ins.public_sets(cache, zinc, monkeypatch)
+    shutil.copy(cache / "lipophilicity" / "lipophilicity.csv", here)
+    stand_ins.docking(tmp_path / "docking", cache, monkeypatch)
+    known = set(sys.modules)
+    with cluster_of(page, monkeypatch):
+        yield here
+    for name in set(sys.modules) - known:  # files of the page, which another has as well
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@contextmanager
+def cluster_of(page: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A cluster in the place of the one that a page names, if it does."""
+    name = "scheduler.example.org:8786"
+    if name not in page.read_text():
+        yield
+        return
+    with stand_ins.cluster() as address:
+        monkeypatch.setitem(STAND_INS, name, address)
+        yield
 
 
 def made_by(page: Path) -> set[str]:
-    """What the commands of a page write that run in the tests."""
+    """What the commands of a page write."""
     commands = [
         shlex.split(line)
         for block in blocks(page)
@@ -153,29 +200,10 @@ def made_by(page: Path) -> set[str]:
 def test_the_blocks_of_a_page_run_in_order(page: Path, place: Path) -> None:
     names: dict = {}
     for block in blocks(page):
-        if block.runs and block.language == "python":
-            exec(compile(block.text, page.name, "exec"), names)
+        if block.file:
+            (place / block.file).write_text(block.text)
+        elif block.runs and block.language == "python":
+            exec(compile(smaller_code(block.text, block.mark), page.name, "exec"), names)
         elif block.runs:
-            for command in block.commands():
-                run(command, block.mark)
-
-
-def run(command: str, mark: str) -> None:
-    """A command of a page in this process, or, of a comment, what it says a person does."""
-    if command.startswith("#"):
-        assert command.startswith("# fill in the column pIC50")
-        fill_in(Path("batch-1.csv"), "pIC50")
-        return
-    answer = CliRunner().invoke(app, smaller(command, mark))
-    assert answer.exit_code == 0, f"{command}\n{answer.output}\n{answer.exception!r}"
-
-
-def fill_in(table: Path, assay: str) -> None:
-    with open(table, newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    for number, row in enumerate(rows):
-        row[assay] = str(5 + number / 10)
-    with open(table, "w", newline="") as out:
-        writer = csv.DictWriter(out, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+            for line in block.commands():
+                lines.run(line, block.mark)

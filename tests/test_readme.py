@@ -10,11 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from blocks import ROOT, RUNS, blocks, smaller
-from typer.testing import CliRunner
+from blocks import ROOT, RUNS, blocks
+from lines import run
 
 from molvae.base.errors import MolvaeError
-from molvae.cli.app import app
 
 README = [block for block in blocks(ROOT / "README.md") if block.mark == RUNS]
 
@@ -27,15 +26,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [f"{text},{len(text) / 20:.2f}" for text in smiles]
     (path / "my-molecules.csv").write_text("\n".join(["SMILES,logP", *rows]) + "\n")
     return path
-
-
-def run(command: str) -> None:
-    """A line of the page, in this process; what a stage of a pipe writes the next one reads."""
-    text: str | None = None
-    for stage in command.split(" | "):
-        answer = CliRunner().invoke(app, smaller(stage), input=text)
-        assert answer.exit_code == 0, f"{stage}\n{answer.output}\n{answer.exception!r}"
-        text = answer.stdout
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -108,4 +109,5 @@ def train(
         optimiser__batch_size=batch_size,
     )
     out = run_job(job, progress=show(quiet))
-    say(f"The model is in {out}. Next: molvae health {out}", quiet)
+    first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started
+    say(f"The model is in {out}. Next: molvae health {out}", quiet or not first)
