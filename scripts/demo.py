@@ -50,8 +50,18 @@ def head(out: Path, start: str, result: str) -> Step:
     )
 
 
+def optimize(out: Path, objective: str, name: str, more: str) -> str:
+    """The command that searches for molecules, for files called ``name``, with ``more`` flags."""
+    return (
+        f"molvae optimize {out}/model --objective scripts.demo_objective:{objective}"
+        f" --takes-list --direction maximize --sane --constraint '{CONSTRAINT}' --budget 300"
+        f" --resume --store {out}/{name}.sqlite -o {out}/{name}.csv{more}"
+    )
+
+
 def search(out: Path, objective: str) -> tuple[Step, Step]:
     """What both ways end with: the model's health, and the molecules it proposes."""
+    more = f" -o {out}/proposals.sdf --report {out}/report.html --corpus {out}/logd"
     return (
         Step(
             "See whether its latent space is healthy, and how good its log D is",
@@ -60,11 +70,7 @@ def search(out: Path, objective: str) -> tuple[Step, Step]:
         ),
         Step(
             "Optimise QED (drug-likeness) times the probability that log D is between 1 and 3",
-            f"molvae optimize {out}/model --objective scripts.demo_objective:{objective}"
-            f" --takes-list --direction maximize --sane --constraint '{CONSTRAINT}' --budget 300"
-            f" --resume"
-            f" --store {out}/campaign.sqlite --corpus {out}/logd -o {out}/proposals.csv"
-            f" -o {out}/proposals.sdf --report {out}/report.html",
+            optimize(out, objective, "proposals", more),
             out / "report.html",
         ),
     )
@@ -126,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def compare() -> None:
     """Print both ways side by side, as `scripts/demo_compare.py` measures them."""
-    command = [sys.executable, "scripts/demo_compare.py", str(OUT), str(SCRATCH)]
+    command = [sys.executable, "scripts/demo_compare.py"]
     subprocess.run(command, env=ONE_THREAD | os.environ)
 
 

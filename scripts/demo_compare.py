@@ -1,16 +1,23 @@
-"""Two runs of the demo side by side: what they took, how good their models and molecules are.
+"""The two ways of the demo side by side: what they took, how good models and molecules are.
 
-    python scripts/demo_compare.py demo demo/from-scratch
+    python scripts/demo_compare.py                  # once both have run
+    python scripts/demo_compare.py --searches 5     # and four more searches of each, by other seeds
 
 The optimised values of the two are of one kind but not of one scale, since each run believes its
 own head's log D; so the proposals are judged by both heads, and by a forest on fingerprints and
-descriptors that neither has seen (`molvae fit-oracle`; written beside the first run).
+descriptors that neither has seen (`molvae fit-oracle`; written beside the first run). Searches
+differ by chance: with several, the figures of their proposals are means, with their deviation.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
+import importlib
 import json
+import os
+import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -30,7 +37,10 @@ from molvae.oracles.fitted.store import load_oracle
 sys.path.insert(0, str(Path(__file__).parent))
 from demo_objective import DrugLikeInWindow, value
 
+# By name, for a run of the demo leaves a directory `demo` that linters take for a package of ours.
+demo = importlib.import_module("demo")
 LABEL, SAMPLES, TOP = "log_d", 1000, 50
+OBJECTIVES = {demo.OUT: "wanted", demo.SCRATCH: "wanted_from_scratch"}
 Judge = Callable[[Sequence[str]], np.ndarray]
 
 
@@ -42,8 +52,18 @@ def forest(out: Path) -> Judge:
     return lambda smiles: value(smiles, *oracle.predict(smiles))
 
 
-def measure(out: Path, judges: Mapping[str, Judge]) -> dict[str, float]:
-    """The figures of one run of the demo."""
+def search_again(out: Path, searches: int) -> None:
+    """Further searches of one run by other seeds; what is there is not searched for again."""
+    for seed in range(1, searches):
+        more = f" --seed {seed} --quiet"
+        command = shlex.split(demo.optimize(out, OBJECTIVES[out], f"proposals-{seed}", more))
+        if not (out / f"proposals-{seed}.csv").exists():
+            environment = {**demo.ONE_THREAD, **os.environ}
+            subprocess.run([sys.executable, "-m", *command], check=True, env=environment)
+
+
+def measure(out: Path, judges: Mapping[str, Judge]) -> dict[str, list[float]]:
+    """The figures of one run of the demo; those of its proposals, of every search."""
     generator = molvae.load(out / "model", "cpu")
     corpus = Corpus.open(out / "logd")
     rows = corpus.indices("test")
@@ -56,37 +76,54 @@ def measure(out: Path, judges: Mapping[str, Judge]) -> dict[str, float]:
     samples = generator.sample(SAMPLES, seed=0)
     limits = SanityOptions()
     sane = [insane_reason(parse(s), limits) is None for s in samples]
-    with (out / "proposals.csv").open(newline="") as table:
+    seconds = json.loads((out / "seconds.json").read_text())
+    found = {
+        "minutes in all": [sum(seconds.values()) / 60],
+        "log D of held-out molecules, RMSE": [float(np.sqrt(np.mean(error**2)))],
+        "log D of held-out molecules, R2": [float(1 - np.mean(error**2) / np.var(true[known]))],
+        "held-out molecules back exactly": [
+            np.mean([a == b for a, b in zip(smiles, back, strict=True)]).item()
+        ],
+        f"sane among {SAMPLES:,} prior samples": [float(np.mean(sane))],
+    }
+    for table in [out / "proposals.csv", *sorted(out.glob("proposals-*.csv"))]:
+        for name, worth in judge(table, judges).items():
+            found.setdefault(name, []).append(worth)
+    return found
+
+
+def judge(proposals: Path, judges: Mapping[str, Judge]) -> dict[str, float]:
+    """What the best molecules of one search are worth."""
+    with proposals.open(newline="") as table:
         best = [row["smiles"] for _, row in zip(range(TOP), csv.DictReader(table), strict=False)]
     qed, sa = compute(best, ["qed", "sa"], progress=False).T
-    seconds = json.loads((out / "seconds.json").read_text())
     return {
-        "minutes in all": sum(seconds.values()) / 60,
-        "log D of held-out molecules, RMSE": float(np.sqrt(np.mean(error**2))),
-        "log D of held-out molecules, R2": float(1 - np.mean(error**2) / np.var(true[known])),
-        "held-out molecules back exactly": np.mean(
-            [a == b for a, b in zip(smiles, back, strict=True)]
-        ).item(),
-        f"sane among {SAMPLES:,} prior samples": float(np.mean(sane)),
-        **{
-            f"best {TOP}: value by {name}": float(np.nanmean(judge(best)))
-            for name, judge in judges.items()
-        },
+        **{f"best {TOP}: value by {n}": float(np.nanmean(of(best))) for n, of in judges.items()},
         f"best {TOP}: QED": float(qed.mean()),
         f"best {TOP}: SA (1 easy, 10 hard)": float(sa.mean()),
     }
 
 
+def figure(values: Sequence[float]) -> str:
+    """The mean, and of several the standard deviation."""
+    spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.3f}{spread}"
+
+
 def main() -> None:
     """Print the table."""
-    places = [Path(text) for text in sys.argv[1:]]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--searches", type=int, default=1, help="of each way (default 1)")
+    searches = parser.parse_args().searches
+    for place in OBJECTIVES:
+        search_again(place, searches)
     judges: dict[str, Judge] = {
-        f"the head of {place}/model": DrugLikeInWindow(str(place / "model")) for place in places
+        f"the head of {place}/model": DrugLikeInWindow(str(place / "model")) for place in OBJECTIVES
     }
-    judges["a forest"] = forest(places[0] / "forest")
-    found = {str(place): measure(place, judges) for place in places}
-    names = list(found[str(places[0])])
-    print_table([{"": n, **{place: found[place][n] for place in found}} for n in names])
+    judges["a forest"] = forest(demo.OUT / "forest")
+    found = {str(place): measure(place, judges) for place in OBJECTIVES}
+    names = list(found[str(demo.OUT)])
+    print_table([{"": n, **{place: figure(found[place][n]) for place in found}} for n in names])
 
 
 if __name__ == "__main__":

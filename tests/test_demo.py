@@ -155,8 +155,21 @@ def test_the_comparison_measures_a_run(
     (tmp_path / "proposals.csv").write_text("smiles,value\nCCO,0.5\nCCN,0.4\n")
     monkeypatch.setattr(demo_compare, "LABEL", "logp")
     monkeypatch.setattr(demo_compare, "SAMPLES", 20)
+    (tmp_path / "proposals-1.csv").write_text("smiles,value\nCCOC,0.5\nCCNCCC,0.4\n")
     found = demo_compare.measure(tmp_path, {"its length": lambda s: np.array([len(t) for t in s])})
-    assert found["minutes in all"] == 1.5
-    assert found["best 50: value by its length"] == 3
-    assert 0 <= found["held-out molecules back exactly"] <= 1
-    assert all(np.isfinite(value) for value in found.values())
+    assert found["minutes in all"] == [1.5]
+    assert found["best 50: value by its length"] == [3, 5]  # of each search
+    assert 0 <= found["held-out molecules back exactly"][0] <= 1
+    assert all(np.isfinite(values).all() for values in found.values())
+    assert demo_compare.figure([0.25]) == "0.250"
+    assert demo_compare.figure([1.0, 3.0]) == "2.000 ± 1.414"
+
+
+def test_a_further_search_is_the_demos_own_by_another_seed_into_a_file_of_its_own() -> None:
+    own = shlex.split(demo.SHIPPED[-1].command)
+    again = shlex.split(demo.optimize(demo.OUT, "wanted", "proposals-1", " --seed 1"))
+    at = own.index("--store")
+    assert again[:at] == own[:at]
+    assert again[at:] == shlex.split(
+        "--store demo/proposals-1.sqlite -o demo/proposals-1.csv --seed 1"
+    )

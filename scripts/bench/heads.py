@@ -60,6 +60,8 @@ SPLITS = ("random", "scaffold")
 METHODS = ("latent head", "forest")
 LEVELS = np.array([0.5, 0.8, 0.9, 0.95])
 TREES, FEATURES = 100, 0.3
+OPTIMISER = OptimiserConfig(batch_size=128, learning_rate=0.003)
+"""That of scripts/recipes/demo_head.toml: as good as smaller steps, and three times as fast."""
 
 
 @dataclass(frozen=True)
@@ -271,7 +273,7 @@ def latent_head(
         data.windows,
         examples(TRAIN),
         examples(VALIDATION),
-        OptimiserConfig(),
+        OPTIMISER,
         seed=seed,
         progress=False,
     )

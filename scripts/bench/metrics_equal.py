@@ -4,7 +4,7 @@
 stereo and charges. ``damaged``: ZINC250k with letters exchanged, most of them no molecules
 any more, some of the rest odd. A measure agrees within 0.5 % or 0.002.
 
-    python scripts/bench/metrics_equal.py --n 3000                # against parts of the test sets
+    python scripts/bench/metrics_equal.py                         # against parts of the test sets
     python scripts/bench/metrics_equal.py --n 3000 --published    # against what molsets ships
     python scripts/bench/metrics_equal.py --peer OLD/bin/python   # molsets on another RDKit
 
@@ -39,7 +39,7 @@ LETTERS = "CCCCNNNOOSFPccn=#"
 
 def main() -> None:
     parser = arguments(__doc__, rounds=1)
-    parser.add_argument("--n", type=int, default=3000, help="of each set (default %(default)s)")
+    parser.add_argument("--n", type=int, default=10_000, help="of each set (default %(default)s)")
     parser.add_argument("--references", type=int, default=5000, help="of each test set")
     parser.add_argument("--published", action="store_true", help="the whole test sets, as shipped")
     parser.add_argument("--peer", type=Path, help="python of the peer's environment")
@@ -77,11 +77,12 @@ def references(count: int, published: bool, smoke: bool, seed: int) -> dict[str,
 
 
 def sample_sets(count: int, seed: int, smoke: bool) -> dict[str, list[str]]:
-    """The three sets, ``count`` texts each; of the damaged one, three times as many."""
+    """The three sets, ``count`` texts each; of the damaged one five times as many, so that as many
+    of them are molecules."""
     draw = random.Random(derive_seed(seed, "samples"))
     like = SAMPLE.read_text().split()[-count:] if smoke else _lines(fetch("moses")[2])
     other = molecules("zinc250k", count, seed=seed, smoke=smoke)
-    damaged = [damage(text, draw) for text in 3 * other]
+    damaged = [damage(text, draw) for text in 5 * other]
     return {"like": draw.sample(like, count), "other": other, "damaged": damaged}
 
 
