@@ -37,14 +37,14 @@ SMALLER = {
     "explore arithmetic": "--held-out 4",
     "explore map": "--limit 20",
     "synthesize": "--model tiny-model -n 40 --epochs 1 --no-fcd --set trees=10 --workers 1",
-    "generate": "-n 20",
+    "generate": "-n 60",
     "optimize": "--budget 10 --candidates 32 --initial 4",
     "climb": "--steps 4",
     "health": "--held-out 40 --samples 40 --parents 10",
     "scripts/generate_batch.py": "-n 40 --workers 1",
     "torchrun": "--standalone --nproc-per-node 2",
 }
-_BUDGET = re.compile(r"\bbudget=\d+")
+_LONGER = {r"\bbudget=\d+": "budget=8, candidates=32, initial=1", r"\bepochs=\d+": "epochs=1"}
 
 
 class Block(NamedTuple):
@@ -81,7 +81,7 @@ def smaller(command: str, mark: str = RUNS) -> list[str]:
     assert program == "molvae"
     if mark == TINY:
         rest = [STAND_INS.get(word, word) for word in rest]
-    while "--where" in rest:  # 20 molecules may hold none
+    while "--where" in rest:  # so few molecules may hold none
         del rest[rest.index("--where") : rest.index("--where") + 2]
     less = shlex.split(SMALLER.get(verb, SMALLER.get(" ".join([verb, *rest[:1]]), "")))
     if verb == "train" and "--from" not in rest:  # else the sizes are those of the other model
@@ -99,7 +99,9 @@ def smaller_code(text: str, mark: str = RUNS) -> str:
     if mark == TINY:
         for name, instead in STAND_INS.items():
             text = text.replace(f'"{name}"', f'"{instead}"')
-    return _BUDGET.sub("budget=8, candidates=32, initial=1", text)
+    for found, instead in _LONGER.items():
+        text = re.sub(found, instead, text)
+    return text
 
 
 def read_command(arguments: list[str]) -> None:
