@@ -131,6 +131,17 @@ def test_a_flow_bends_a_gaussian_and_its_samples_have_its_density():
         assert float(prior.log_prob(grid).exp().sum() * cell) == pytest.approx(1, abs=0.03)
 
 
+@pytest.mark.slow
+def test_a_flow_of_few_molecules_stops_before_it_knows_them_by_heart():
+    pytest.importorskip("zuko")
+    z = torch.randn(300, 16, generator=torch.Generator().manual_seed(0))
+    prior = Flow(16, PriorConfig(kind="flow", hidden=64, transforms=4))
+    fit_flow(prior, z[60:], z[:60], steps=500, seed=0, progress=False)
+    gaussian = torch.distributions.Normal(0.0, 1.0).log_prob(z[:60]).sum(1).mean()
+    with torch.no_grad():
+        assert prior.log_prob(z[:60]).mean() > gaussian - 2  # it was 6 nats worse
+
+
 def test_a_flow_without_zuko_says_what_to_install(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'molvae\[flows\]'"):

@@ -60,8 +60,8 @@ def fit_latent_prior(
     """The prior ``config`` (mixture, vamp, flow or codes) fitted to so many training molecules;
     and its mean -log p(z) on the tenth of them that was held out, in nats.
 
-    Flows and priors over codes learn for ``steps`` steps and keep the weights of the best of ten
-    looks at the held-out part. Raises :class:`ConfigError` where the prior does not suit the model,
+    Flows and priors over codes learn for ``steps`` steps and keep the weights of the best of the
+    looks at the held-out part: ten, and early ones. Raises :class:`ConfigError` where the prior does not suit the model,
     :class:`InputError` where there are too few molecules.
     """
     model = loaded.model
@@ -173,6 +173,7 @@ def _maximise(
     optimizer = torch.optim.Adam(prior.parameters(), lr=RATE)
     fall = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     looks = {round(steps * (i + 1) / LOOKS) for i in range(LOOKS)}
+    looks |= {2**i for i in range(steps.bit_length())}  # few molecules are soon learnt by heart
     best, least = None, float("inf")
     with Progress("fitting the prior", steps, progress) as bar:
         for step in range(1, steps + 1):
