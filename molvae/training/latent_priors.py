@@ -61,8 +61,8 @@ def fit_latent_prior(
     and its mean -log p(z) on the tenth of them that was held out, in nats.
 
     Flows and priors over codes learn for ``steps`` steps and keep the weights of the best of the
-    looks at the held-out part: ten, and early ones. Raises :class:`ConfigError` where the prior does not suit the model,
-    :class:`InputError` where there are too few molecules.
+    looks at the held-out part: ten, and early ones. Raises :class:`ConfigError` where the prior
+    does not suit the model, :class:`InputError` where there are too few molecules.
     """
     model = loaded.model
     _require_fit(model, config)

@@ -396,8 +396,8 @@ def verdict(sets: Sequence[Set], found: Sequence[Mapping[str, Any]]) -> list[str
     if worse:
         lines.append(f"**The latent head is less accurate than the forest** on {'; '.join(worse)}.")
         lines.append(
-            "For those, where only the prediction counts, take the forest; the head is what predicts "
-            "from a latent vector, and so can guide a search."
+            "For those, where only the prediction counts, take the forest; the head is what "
+            "predicts from a latent vector, and so can guide a search."
         )
     if better:
         lines.append(f"The latent head is more accurate on {'; '.join(better)}.")
