@@ -3,8 +3,10 @@
     value = QED * P(1 <= log D <= 3)
 
 QED is computed; log D (octanol-water, pH 7.4) is predicted by the model's head, which was fitted to
-measured values, and its uncertainty counts: a wide guess is worth less than a narrow one. The
-window is Waring's (Expert Opin. Drug Discov. 2010, 5, 235).
+measured values, and its uncertainty counts: a wide guess is worth less than a narrow one, down to
+the head's error on molecules set aside. Narrower ones are not believed, for a search finds the
+molecules of which a head is wrongly sure. The window is Waring's (Expert Opin. Drug Discov. 2010,
+5, 235).
 
 A pattern for objectives of your own: a function of a list of SMILES that returns as many numbers,
 NaN where there is none.
@@ -24,11 +26,14 @@ from molvae import Generator
 from molvae.chem.properties import compute
 
 LOWEST, HIGHEST = 1.0, 3.0
+SUREST = 0.85
+"""The least standard deviation of a log D that is believed."""
 
 
 def value(smiles: Sequence[str], log_d: np.ndarray, std: np.ndarray) -> np.ndarray:
     """``(n,)`` values of molecules, by the mean and spread of what is believed of their log D."""
-    inside = norm.cdf(HIGHEST, log_d, std) - norm.cdf(LOWEST, log_d, std)
+    spread = np.maximum(std, SUREST)
+    inside = norm.cdf(HIGHEST, log_d, spread) - norm.cdf(LOWEST, log_d, spread)
     return np.asarray(compute(smiles, ["qed"], progress=False)[:, 0] * inside)
 
 

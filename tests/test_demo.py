@@ -16,6 +16,7 @@ import typer
 
 import molvae
 from molvae.base.records import read_toml
+from molvae.chem.properties import compute
 from molvae.cli.app import app
 from molvae.training.job import TrainJob
 from molvae.training.shipped import model_path
@@ -89,14 +90,17 @@ def test_the_objective_is_qed_times_the_probability_of_the_window() -> None:
     class Known(DrugLikeInWindow):
         _generator = SimpleNamespace(
             predict=lambda smiles: {
-                "log_d": np.array([2.0, 2.0, 9.0, np.nan]),
-                "log_d_std": np.array([0.01, 1.0, 0.5, np.nan]),
+                "log_d": np.array([2.0, 2.0, 2.0, 9.0, np.nan]),
+                "log_d_std": np.array([1.0, 2.0, 0.01, 0.5, np.nan]),
             }
         )
 
-    smiles = ["CCOC(=O)c1ccccc1"] * 4
-    sure, unsure, greasy, unknown = Known("none")(smiles)
-    assert unsure == pytest.approx(0.6827 * sure, rel=1e-3)  # one standard deviation either way
+    smiles = ["CCOC(=O)c1ccccc1"] * 5
+    qed = compute(smiles[:1], ["qed"])[0, 0]
+    narrow, wide, too_sure, greasy, unknown = Known("none")(smiles)
+    assert narrow == pytest.approx(0.6827 * qed, rel=1e-3)  # one standard deviation either way
+    assert wide == pytest.approx(0.3829 * qed, rel=1e-3)
+    assert narrow < too_sure == pytest.approx(0.7606 * qed, rel=1e-3)  # as one of .85
     assert greasy < 1e-9
     assert np.isnan(unknown)
     assert [wanted.model, wanted_from_scratch.model] == ["demo/model", "demo/from-scratch/model"]
