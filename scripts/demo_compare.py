@@ -40,6 +40,7 @@ from demo_objective import DrugLikeInWindow, value
 # By name, for a run of the demo leaves a directory `demo` that linters take for a package of ours.
 demo = importlib.import_module("demo")
 LABEL, SAMPLES, TOP = "log_d", 1000, 50
+AFTER = (60, 100, 300)  # evaluations
 OBJECTIVES = {demo.OUT: "wanted", demo.SCRATCH: "wanted_from_scratch"}
 Judge = Callable[[Sequence[str]], np.ndarray]
 
@@ -59,7 +60,9 @@ def search_again(out: Path, searches: int) -> None:
         command = shlex.split(demo.optimize(out, OBJECTIVES[out], f"proposals-{seed}", more))
         if not (out / f"proposals-{seed}.csv").exists():
             environment = {**demo.ONE_THREAD, **os.environ}
-            subprocess.run([sys.executable, "-m", *command], check=True, env=environment)
+            code = subprocess.run([sys.executable, "-m", *command], env=environment).returncode
+            if code:
+                sys.exit(code)  # it has said why
 
 
 def measure(out: Path, judges: Mapping[str, Judge]) -> dict[str, list[float]]:
@@ -93,15 +96,24 @@ def measure(out: Path, judges: Mapping[str, Judge]) -> dict[str, list[float]]:
 
 
 def judge(proposals: Path, judges: Mapping[str, Judge]) -> dict[str, float]:
-    """What the best molecules of one search are worth."""
+    """What the best molecules of one search are worth, and how soon such were found."""
     with proposals.open(newline="") as table:
-        best = [row["smiles"] for _, row in zip(range(TOP), csv.DictReader(table), strict=False)]
+        rows = list(csv.DictReader(table))
+    best = [row["smiles"] for row in rows[:TOP]]
+    there = [(int(r["order"]), float(r["value"])) for r in rows if r["feasible"] == "yes"]
+    soon = {n: sorted((value for at, value in there if at < n), reverse=True) for n in AFTER}
     qed, sa = compute(best, ["qed", "sa"], progress=False).T
     return {
+        **{f"best {TOP} of {n}: value by its own head": mean(soon[n][:TOP]) for n in AFTER},
         **{f"best {TOP}: value by {n}": float(np.nanmean(of(best))) for n, of in judges.items()},
         f"best {TOP}: QED": float(qed.mean()),
         f"best {TOP}: SA (1 easy, 10 hard)": float(sa.mean()),
     }
+
+
+def mean(values: Sequence[float]) -> float:
+    """NaN of none."""
+    return float(np.mean(values)) if values else float("nan")
 
 
 def figure(values: Sequence[float]) -> str:

@@ -48,6 +48,13 @@ def test_drugs_are_sane(smiles: str):
 
 
 @pytest.mark.parametrize(
+    "smiles", ["C1Cc2ccccc12", "c1ccc2c(c1)-c1ccccc1-2", "CNc1c(NC)c(=O)c1=O", "C1=CCC1C"]
+)
+def test_rings_of_four_that_are_made_are_sane(smiles: str):
+    assert insane_reason(Chem.MolFromSmiles(smiles)) is None
+
+
+@pytest.mark.parametrize(
     ("smiles", "reason"),
     [
         ("CC", "too few atoms (2)"),
@@ -57,6 +64,8 @@ def test_drugs_are_sane(smiles: str):
         ("C1CC=C=CC1", "cumulated double bonds in a small ring (6 atoms)"),
         ("C1=CC1C", "double bond in a ring of three (3 atoms)"),
         ("C1=CC=C1C", "cyclobutadiene (4 atoms)"),
+        ("C1=CC2=C1C=C2CO", "fused cyclobutadiene (4 atoms)"),
+        ("OCC1=NC2=C1C=C2", "fused cyclobutadiene (4 atoms)"),
         ("C1CC2=CCC1C2", "double bond at a bridgehead (ring of 5 atoms)"),
         ("COOC", "peroxide"),
         ("CONOC", "chain of three nitrogens or oxygens"),

@@ -156,13 +156,17 @@ def test_the_comparison_measures_a_run(
     (tmp_path / "model").symlink_to(tiny_model)
     (tmp_path / "logd").symlink_to(tiny_corpus)
     (tmp_path / "seconds.json").write_text('{"a": 60, "b": 30}')
-    (tmp_path / "proposals.csv").write_text("smiles,value\nCCO,0.5\nCCN,0.4\n")
+    header = "smiles,value,feasible,order\n"
+    rows = "CCO,0.5,yes,70\nCCN,0.4,yes,3\nCCC,0.9,no,4\n"
+    (tmp_path / "proposals.csv").write_text(header + rows)
     monkeypatch.setattr(demo_compare, "LABEL", "logp")
     monkeypatch.setattr(demo_compare, "SAMPLES", 20)
-    (tmp_path / "proposals-1.csv").write_text("smiles,value\nCCOC,0.5\nCCNCCC,0.4\n")
+    (tmp_path / "proposals-1.csv").write_text(f"{header}CCOC,0.5,yes,1\nCCNCCC,0.3,yes,0\n")
     found = demo_compare.measure(tmp_path, {"its length": lambda s: np.array([len(t) for t in s])})
     assert found["minutes in all"] == [1.5]
     assert found["best 50: value by its length"] == [3, 5]  # of each search
+    assert found["best 50 of 60: value by its own head"] == [0.4, 0.4]
+    assert found["best 50 of 100: value by its own head"] == pytest.approx([0.45, 0.4])
     assert 0 <= found["held-out molecules back exactly"][0] <= 1
     assert all(np.isfinite(values).all() for values in found.values())
     assert demo_compare.figure([0.25]) == "0.250"

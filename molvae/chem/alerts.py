@@ -30,6 +30,11 @@ _STRAINED = {
     "cumulated double bonds in a small ring": (Chem.MolFromSmarts("*=@[#6]=@*"), 9),
     "double bond in a ring of three": (Chem.MolFromSmarts("[r3]=@[r3]"), 4),
     "cyclobutadiene": (Chem.MolFromSmarts("*1=**=*1"), 5),
+    # Two fused ones may count as aromatic. Biphenylenes and squarates are let pass.
+    "fused cyclobutadiene": (
+        Chem.MolFromSmarts("{0}1:{0}:{0}:{0}~1".format("[!$(*=[!R])]")),
+        5,
+    ),
 }
 """Groups that no ring of fewer than this many atoms holds."""
 
@@ -51,7 +56,8 @@ class SanityOptions(Record):
         max_charged_atoms: most charged atoms, nitro groups and N-oxides not counted.
         max_ring: atoms of the largest ring.
         strain: refuse ring strain: alkynes and allenes in small rings, cyclopropenes,
-            cyclobutadienes, double bonds at the bridgehead of a small bicycle (Bredt's rule).
+            cyclobutadienes (fused ones too), double bonds at the bridgehead of a small bicycle
+            (Bredt's rule).
         chains: refuse peroxides and chains of three nitrogens or oxygens.
         radicals: let unpaired electrons pass.
         catalogs: catalogues of alerts (keys of :data:`CATALOGS`) whose hits are refused.
