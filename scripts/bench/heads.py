@@ -373,6 +373,8 @@ def page(
         "Yang et al., J. Chem. Inf. Model. 2019, 59, 3370): a graph network, "
         "not ensembled, on MoleculeNet's own splits and with all of its molecules, so they say "
         "where the field stands rather than who won. A dash: no figure that we could check.",
+        "- That the head reads windows, and its sizes, were settled on one split of Lipophilicity, "
+        "the sizes by its validation part; the other sets were measured once.",
         "- The files hold 4,200 (Lipophilicity), 9,982 (AqSolDB), 1,513 (BACE), 642 (FreeSolv), "
         "1,291 (Huuskonen), 1,128 (ESOL) and 2,039 (BBBP) molecules; repeats and what the model "
         "cannot encode are left out.",
