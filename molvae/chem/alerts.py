@@ -25,16 +25,15 @@ CATALOGS = {
 }
 """The catalogues of RDKit that can be asked for, by name."""
 
+FUSED_CYCLOBUTADIENE = Chem.MolFromSmarts("{0}1:{0}:{0}:{0}~1".format("[!$(*=[!R])]"))
+"""Cyclobutadiene in two fused rings, which may count as aromatic; not biphenylenes or squarates."""
+
 _STRAINED = {
     "triple bond in a small ring": (Chem.MolFromSmarts("*#@*"), 8),
     "cumulated double bonds in a small ring": (Chem.MolFromSmarts("*=@[#6]=@*"), 9),
     "double bond in a ring of three": (Chem.MolFromSmarts("[r3]=@[r3]"), 4),
     "cyclobutadiene": (Chem.MolFromSmarts("*1=**=*1"), 5),
-    # Two fused ones may count as aromatic. Biphenylenes and squarates are let pass.
-    "fused cyclobutadiene": (
-        Chem.MolFromSmarts("{0}1:{0}:{0}:{0}~1".format("[!$(*=[!R])]")),
-        5,
-    ),
+    "fused cyclobutadiene": (FUSED_CYCLOBUTADIENE, 5),
 }
 """Groups that no ring of fewer than this many atoms holds."""
 

@@ -15,6 +15,8 @@ from random import Random
 from rdkit import Chem
 from rdkit.rdBase import BlockLogs
 
+from molvae.chem.alerts import FUSED_CYCLOBUTADIENE
+
 _SINGLE, _DOUBLE, _TRIPLE = (Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE)
 _BY_ORDER = {1: _SINGLE, 2: _DOUBLE, 3: _TRIPLE}
 _ORDER = {bond: order for order, bond in _BY_ORDER.items()}
@@ -306,7 +308,8 @@ def _finished(mol: Chem.RWMol, largest: int) -> str | None:
 
 
 def _strained(mol: Chem.Mol, largest: int) -> bool:
-    """Whether a ring is too large, holds two double bonds at one atom, or is small with one."""
+    """Whether a ring is too large, holds two double bonds at one atom, or is small with one, or
+    two are cyclobutadienes that count as aromatic together."""
     rings: Sequence[Sequence[int]] = mol.GetRingInfo().BondRings()
     if any(len(ring) > largest for ring in rings):
         return True
@@ -321,4 +324,4 @@ def _strained(mol: Chem.Mol, largest: int) -> bool:
         ]
         if len(ends) != len(set(ends)):
             return True
-    return False
+    return bool(mol.HasSubstructMatch(FUSED_CYCLOBUTADIENE))
