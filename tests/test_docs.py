@@ -167,8 +167,9 @@ def place(
     known = set(sys.modules)
     with cluster_of(page, monkeypatch):
         yield here
+    own = {Path(block.file).stem for block in blocks(page)}  # a cluster's worker has copies
     for name in set(sys.modules) - known:  # files of the page, which another has as well
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+        if name in own or str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
             del sys.modules[name]
 
 
