@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from molvae.models.stacked import mapping
-from molvae.models.windows import Windows
+from molvae.models.windows import Windows, neighbours
 
 
 class WindowFeatures(nn.Module):
@@ -46,7 +46,7 @@ class WindowFeatures(nn.Module):
         last = int(reached.max()) + 1 if len(reached) else 1
         x, told = x[..., :last, :], told[..., :last, :]  # beyond the longest there is nothing
         for layer in self.layers:
-            near = _neighbours(x)
+            near = neighbours(x)
             rows = layer(near.flatten(-3, -2))
             x = functional.silu(rows.unflatten(-2, near.shape[-3:-1])) * told
         rest = z[..., z.shape[-1] - self.windows.rest :].expand(*x.shape[:-2], -1)
@@ -69,10 +69,3 @@ class WindowFeatures(nn.Module):
         weight = self.layers[0].weight
         assert isinstance(weight, Tensor)
         weight /= spread[: self.windows.width].repeat(3)
-
-
-def _neighbours(x: Tensor) -> Tensor:
-    """The windows ``(..., count, c)``, each between its two neighbours: ``(..., count, 3 c)``."""
-    padded = functional.pad(x, (0, 0, 1, 1))
-    count = x.shape[-2]
-    return torch.cat([padded[..., i : i + count, :] for i in range(3)], -1)

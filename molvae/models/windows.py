@@ -70,10 +70,8 @@ class Windows:
         two neighbours', and the global part; without windows all of z, ``(1, b, d)``."""
         if not self.count:
             return z[None]
-        padded = nn.functional.pad(self.local(z), (0, 0, 1, 1))
-        parts = [padded[:, i : i + self.count] for i in range(3)]
-        parts.append(z[:, None, self.count * self.width :].expand(-1, self.count, -1))
-        return torch.cat(parts, -1).transpose(0, 1)
+        rest = z[:, None, self.count * self.width :].expand(-1, self.count, -1)
+        return torch.cat([neighbours(self.local(z)), rest], -1).transpose(0, 1)
 
     def local(self, z: Tensor) -> Tensor:
         """The windows' vectors ``(..., count, width)`` of ``z (..., d)``."""
@@ -123,6 +121,14 @@ class Windows:
             ],
             1,
         )
+
+
+def neighbours(x: Tensor) -> Tensor:
+    """Windows ``(..., count, c)``, each with the one before and the one after (zero at the
+    ends), ``(..., count, 3 c)``."""
+    padded = nn.functional.pad(x, (0, 0, 1, 1))
+    count = x.shape[-2]
+    return torch.cat([padded[..., i : i + count, :] for i in range(3)], -1)
 
 
 class WindowReader(nn.Module):
