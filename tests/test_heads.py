@@ -229,3 +229,11 @@ def test_windows_that_a_molecule_does_not_reach_are_not_blurred() -> None:
     log_var = torch.tensor([[-2.0, 0.0], [-1.0, 0.0]])
     std = Examples(mean, log_var, torch.zeros(2, 1)).std()
     torch.testing.assert_close(std, torch.tensor([[math.exp(-1), 0.0], [math.exp(-0.5), 0.0]]))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_head_is_fitted_without_molecules_to_calibrate_it_by() -> None:
+    config = HeadConfig(targets=(LOGP, ACTIVE), members=2)
+    few, none = noisy(12, 1, 0.5), noisy(0, 2, 0.5)
+    head = fit_to_latents(config, PLAIN, few, none, OptimiserConfig(), epochs=2, progress=False)
+    assert bool(head.predict(few.mean).values.isfinite().all())

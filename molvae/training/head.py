@@ -161,7 +161,8 @@ def fit_to_latents(
     parts = [_scaled(part, centre, spread) for part in (train, validation)]
     fitter.run(parts[0], parts[1], epochs, patience, progress)
     head.fold_inputs(centre, spread)
-    calibrate(head, validation)
+    if len(validation):
+        calibrate(head, validation)
     return head.requires_grad_(False)
 
 
