@@ -11,13 +11,14 @@ Hernández-Lobato & Gal, NeurIPS 2021, arXiv:2107.00096). So each path maximises
     + \tfrac{\kappa}{2} \sum_j z_j^2 \Bigr]
 
 where *g* is the prediction in standard deviations of the labels, to be maximised or minimised, or
-how near it is to a wanted value (Huber's loss, negative). The penalty's first part is -log q(z|x)
-up to a constant, for the molecule x that z decodes to, with mean *a* and widths *sigma*: it is
-small where decoding and encoding agree. It is taken anew every few steps, as trust regions are
-centred anew on what they decode to (Maus et al., NeurIPS 2022, arXiv:2201.11872). The second is
--log p(z), the KL's pull to the prior. The slope :math:`s = \|\sigma \nabla g(a)\|` makes lambda
-mean the same for every property: on an even slope z comes to rest about 1 / lambda widths from *a*,
-over all dimensions together.
+how near it is to a wanted value (Huber's loss, negative); the value is wanted of the molecule, so
+what the head says of z beyond what it says of the molecule there is taken off. The penalty's first
+part is -log q(z|x) up to a constant, for the molecule x that z decodes to, with mean *a* and widths
+*sigma*: it is small where decoding and encoding agree. It is taken anew every few steps, as trust
+regions are centred anew on what they decode to (Maus et al., NeurIPS 2022, arXiv:2201.11872). The
+second is -log p(z), the KL's pull to the prior. The slope :math:`s = \|\sigma \nabla g(a)\|` makes
+lambda mean the same for every property: on an even slope z comes to rest about 1 / lambda widths
+from *a*, over all dimensions together.
 
 A dimension whose posterior is as wide as the prior says nothing of x, so the decoder has learnt not
 to listen to it, while the head's gradient there is an accident. A step is therefore multiplied by
@@ -49,6 +50,8 @@ PRIOR = 0.3
 """Weight of the pull to the prior, as a share of the penalty's (kappa)."""
 EVERY = 5
 """Steps between two looks at what z decodes to."""
+FOLLOW = 0.75
+"""How much of what a look finds z to be ahead of its molecule is believed: 1 makes paths swing."""
 FADE = (0.9, 0.999)
 """How fast Adam's two averages forget (Kingma & Ba 2015, arXiv:1412.6980)."""
 
@@ -151,7 +154,10 @@ class _Look:
 
 
 class _Ascent:
-    """Latents ``(n, d)`` on their way; ``mean`` and ``std`` are those of the start molecules."""
+    """Latents ``(n, d)`` on their way; ``mean`` and ``std`` are those of the start molecules.
+
+    ``ahead (n,)`` is how far what the head says of z was from what it says of the molecule there.
+    """
 
     def __init__(
         self, goal: HeadGoal, mean: np.ndarray, std: np.ndarray, rate: float, penalty: float
@@ -162,6 +168,7 @@ class _Ascent:
         self.width = torch.from_numpy(std.copy()).to(device)
         self.z = self.anchor.clone()
         self.hold = torch.zeros(len(self.z), device=device)
+        self.ahead = torch.zeros(len(self.z), device=device)
         self.first, self.second = torch.zeros_like(self.z), torch.zeros_like(self.z)
 
     def step(self, number: int) -> None:
@@ -183,7 +190,7 @@ class _Ascent:
 
     def _merit(self, z: Tensor) -> Tensor:
         away = ((z - self.anchor) / self.width).square() + PRIOR * z.square()
-        return self.goal.gain(self.goal.value(z)) - 0.5 * self.hold * away.sum(1)
+        return self.goal.gain(self.goal.value(z) - self.ahead) - 0.5 * self.hold * away.sum(1)
 
     def look(self, step: int) -> _Look:
         """Decode, encode again, and hold on to what was found."""
@@ -195,7 +202,10 @@ class _Ascent:
         self.anchor = torch.where(there, mean, self.anchor)
         self.width = torch.where(there, std, self.width)
         self.hold = self.penalty * (self._slope(self.anchor) * self.width).norm(dim=1)
-        return self.seen(step, smiles, own.mean)
+        seen = self.seen(step, smiles, own.mean)
+        ahead = torch.from_numpy(seen.asked_value - seen.own_value).to(self.ahead)
+        self.ahead = torch.where(there[:, 0], self.ahead.lerp(ahead, FOLLOW), self.ahead)
+        return seen
 
     def seen(self, step: int, smiles: list[str | None], own: np.ndarray) -> _Look:
         """What the head says of z and of ``smiles``, whose latents are ``own (n, d)``."""
