@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +17,14 @@ from pathlib import Path
 class Step:
     """One command, what it is for, and the file that stands once it is done.
 
-    No file: the command itself sees how far it is, and goes on from there.
+    No file: the command itself sees how far it is, and goes on from there. ``before`` it, what it
+    reads is written, where no command does that.
     """
 
     title: str
     command: str
     result: Path | None = None
+    before: Callable[[], None] | None = None
 
 
 def run_steps(steps: Sequence[Step], out: Path, environment: Mapping[str, str]) -> int:
@@ -39,6 +41,8 @@ def run_steps(steps: Sequence[Step], out: Path, environment: Mapping[str, str]) 
             print(f"    {step.result} is there already; remove it to do this step again")
             continue
         started = time.monotonic()
+        if step.before is not None:
+            step.before()
         command = [sys.executable, "-m", *shlex.split(step.command)]
         code = subprocess.run(command, env={**environment, **os.environ}).returncode
         seconds = time.monotonic() - started

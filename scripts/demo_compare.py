@@ -25,32 +25,34 @@ from pathlib import Path
 import numpy as np
 
 import molvae
-from molvae.chem.alerts import SanityOptions, insane_reason
+from molvae.chem.alerts import SanityOptions, insane_reason, sane_mask
 from molvae.chem.properties import compute
+from molvae.chem.similarity import pairwise_similarity
 from molvae.chem.smiles import parse
 from molvae.cli.common import print_table
 from molvae.datasets.corpus import Corpus
 from molvae.datasets.download import fetch
 from molvae.oracles.fitted.fit import fit_oracle
+from molvae.oracles.fitted.model import FittedOracle
 from molvae.oracles.fitted.store import load_oracle
 
 sys.path.insert(0, str(Path(__file__).parent))
-from demo_objective import DrugLikeInWindow, value
+from demo_objective import HIGHEST, LOWEST, DrugLikeInWindow, value
 
 # By name, for a run of the demo leaves a directory `demo` that linters take for a package of ours.
 demo = importlib.import_module("demo")
 LABEL, SAMPLES, TOP = "log_d", 1000, 50
 AFTER = (60, 100, 300)  # evaluations
+ALIKE = (0.3, 0.4, 0.5)
 OBJECTIVES = {demo.OUT: "wanted", demo.SCRATCH: "wanted_from_scratch"}
 Judge = Callable[[Sequence[str]], np.ndarray]
 
 
-def forest(out: Path) -> Judge:
-    """The demo's value by a forest of the measured log D, kept in ``out``."""
+def forest(out: Path) -> FittedOracle:
+    """A forest of the measured log D, kept in ``out``."""
     if not out.exists():
         fit_oracle(fetch("lipophilicity")[0], "target", out)
-    oracle, _ = load_oracle(out)
-    return lambda smiles: value(smiles, *oracle.predict(smiles))
+    return load_oracle(out)[0]
 
 
 def search_again(out: Path, searches: int) -> None:
@@ -65,7 +67,7 @@ def search_again(out: Path, searches: int) -> None:
                 sys.exit(code)  # it has said why
 
 
-def measure(out: Path, judges: Mapping[str, Judge]) -> dict[str, list[float]]:
+def measure(out: Path, judges: Mapping[str, Judge], oracle: FittedOracle) -> dict[str, list[float]]:
     """The figures of one run of the demo; those of its proposals, of every search."""
     generator = molvae.load(out / "model", "cpu")
     corpus = Corpus.open(out / "logd")
@@ -88,11 +90,32 @@ def measure(out: Path, judges: Mapping[str, Judge]) -> dict[str, list[float]]:
             np.mean([a == b for a, b in zip(smiles, back, strict=True)]).item()
         ],
         f"sane among {SAMPLES:,} prior samples": [float(np.mean(sane))],
+        **{name: [share] for name, share in led(out / "leads.csv", oracle).items()},
     }
     for table in [out / "proposals.csv", *sorted(out.glob("proposals-*.csv"))]:
         for name, worth in judge(table, judges).items():
             found.setdefault(name, []).append(worth)
     return found
+
+
+def led(table: Path, oracle: FittedOracle) -> dict[str, float]:
+    """Shares of the molecules that were too lipophilic of which came one that is sane, alike, and
+    by the forest of a log D in the window."""
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    starts, ends = ([row[column] for row in rows] for column in ("start_smiles", "smiles"))
+    log_d = np.full(len(rows), np.nan)
+    there = [i for i, end in enumerate(ends) if end]
+    log_d[there] = oracle.predict([ends[i] for i in there])[0]
+    right = (log_d >= LOWEST) & (log_d <= HIGHEST) & sane_mask([end or None for end in ends])
+    changed = np.array([a != b for a, b in zip(starts, ends, strict=True)])
+    alike = pairwise_similarity([end or None for end in ends], starts)
+    return {
+        f"of {len(rows)} too lipophilic, brought into the window, Tanimoto {least} at least": float(
+            np.mean(right & changed & (alike >= least))
+        )
+        for least in ALIKE
+    }
 
 
 def judge(proposals: Path, judges: Mapping[str, Judge]) -> dict[str, float]:
@@ -132,8 +155,9 @@ def main() -> None:
     judges: dict[str, Judge] = {
         f"the head of {place}/model": DrugLikeInWindow(str(place / "model")) for place in OBJECTIVES
     }
-    judges["a forest"] = forest(demo.OUT / "forest")
-    found = {str(place): measure(place, judges) for place in OBJECTIVES}
+    oracle = forest(demo.OUT / "forest")
+    judges["a forest"] = lambda smiles: value(smiles, *oracle.predict(smiles))
+    found = {str(place): measure(place, judges, oracle) for place in OBJECTIVES}
     names = list(found[str(demo.OUT)])
     print_table([{"": n, **{place: figure(found[place][n]) for place in found}} for n in names])
 
