@@ -23,12 +23,12 @@ from molvae.base.errors import ConfigError, InputError, ModelError
 from molvae.base.progress import Progress
 from molvae.base.seeds import derive_seed
 from molvae.chem.alerts import SanityOptions, insane_reason
-from molvae.chem.features import part_counts
 from molvae.chem.mending import encodable
 from molvae.chem.properties import PROPERTIES, compute
 from molvae.chem.selfies import CodecError
-from molvae.chem.smiles import MoleculeError, canonicalise, parse, parse_many
+from molvae.chem.smiles import MoleculeError, canonicalise, parse
 from molvae.chem.tokenizer import Tokenizer
+from molvae.latent.choosing import choose, realism
 from molvae.latent.conditions import Conditions, condition_table, outside
 from molvae.latent.decoding import Decoding, Sane, Strategy
 from molvae.latent.posteriors import Likelihood, Posteriors, Reasons
@@ -161,8 +161,19 @@ class Generator:
         **options: Unpack[Strategy],
     ) -> tuple[list[str | None], Reasons]:
         """:meth:`decode`, and for each row that has no molecule the reason."""
-        z = self._latents(z)
         sampling = SamplingOptions.parse({"strategy": "greedy", **options}, where="decode")
+        return self._written(z, sampling, seed, sane, conditions)[:2]
+
+    def _written(
+        self,
+        z: np.ndarray,
+        sampling: SamplingOptions,
+        seed: int,
+        sane: Sane,
+        conditions: Conditions | None,
+    ) -> tuple[list[str | None], Reasons, np.ndarray]:
+        """Molecules, reasons, and the log-probabilities ``(n,)`` of what was drawn, in nats."""
+        z = self._latents(z)
         told = condition_table(self.model.conditions, conditions, len(z), sampling.guidance)
         limits = SanityOptions() if sane is True else (sane or None)
         finite = np.isfinite(z).all(1)
@@ -180,7 +191,7 @@ class Generator:
             answer, reason = self._finish(text, limits) if good else (None, NOT_FINITE)
             smiles.append(answer)
             reasons.append(reason)
-        return smiles, reasons
+        return smiles, reasons, written.log_prob.double().numpy()
 
     def rewrite(self, z: np.ndarray, *, seed: int) -> list[str | None]:
         """:meth:`decode` with symbols drawn: of windows that are zero the decoder writes what the
@@ -227,45 +238,23 @@ class Generator:
                    "them; fit one with molvae models critic")
             )  # fmt: skip
         symbols = derive_seed(seed, "symbols")
-        smiles, reasons = self.decode_with_reasons(
-            np.repeat(z, several, 0), seed=symbols, sane=sane, conditions=conditions, **strategy
+        sampling = SamplingOptions.parse(strategy, where="decode")
+        smiles, reasons, log_prob = self._written(
+            np.repeat(z, several, 0), sampling, symbols, sane, conditions
         )
         if several == 1:
             return smiles, reasons
-        chosen = self._choose(smiles, several, derive_seed(seed, "candidates"))
+        critic = self.model.config.critic
+        assert critic is not None
+        score, way = self.realism(smiles), derive_seed(seed, "candidates")
+        chosen = choose(score, log_prob, critic.discount, several, way)
         return [smiles[i] for i in chosen], [reasons[i] for i in chosen]
-
-    def _choose(self, smiles: Sequence[str | None], several: int, seed: int) -> list[int]:
-        """The place of the one that is chosen among each ``several`` of ``smiles``."""
-        score = self.realism(smiles)
-        # The largest of log-weights with Gumbel noise is a draw by the weights.
-        noise = np.random.default_rng(seed).gumbel(size=len(score))
-        race = np.where(np.isnan(score), -np.inf, score + noise).reshape(-1, several)
-        first = np.arange(len(race)) * several
-        return (first + race.argmax(1)).tolist()
 
     def realism(self, smiles: Sequence[str | None]) -> np.ndarray:
         """The critic's logit for each molecule, ``(n,)``: how much more often, in nats, the data
         have molecules like it than the decoder writes them. NaN for None and for what does not
         parse. Raises :class:`ModelError` for a model without a critic."""
-        config, critic = self.model.config.critic, self.model.critic
-        if config is None or critic is None:
-            raise ModelError("this model has no critic; fit one with molvae models critic")
-        score = np.full(len(smiles), np.nan)
-        for start in range(0, len(smiles), self.batch_size):  # molecules are large: few at a time
-            mols = parse_many(smiles[start : start + self.batch_size])
-            there = np.array([mol is not None for mol in mols])
-            counts = part_counts(mols, config.bits)
-            rows = (
-                counts.indices.astype(np.int64),
-                counts.data,
-                counts.indptr[:-1].astype(np.int64),
-            )
-            with torch.inference_mode():
-                given = [torch.from_numpy(part).to(self.device) for part in rows]
-                logits: np.ndarray = critic(*given).double().cpu().numpy()
-            score[start : start + len(mols)] = np.where(there, logits, np.nan)
-        return score
+        return realism(self.model, smiles, self.batch_size)
 
     def sample(
         self,

@@ -52,8 +52,9 @@ class Recipe:
     """What tells the making of one model from that of another.
 
     ``stages`` are recipes, each of which goes on from the model of the one before. So many
-    ``draws`` teach its critic, which then chooses each draw from ``candidates``; so many
-    ``samples`` are judged against ``reference`` (None: the test part of its corpus).
+    ``draws`` teach its critic, with its ``spread`` and ``discount``, which then chooses each draw
+    from ``candidates``; so many ``samples`` are judged against ``reference`` (None: the test part
+    of its corpus).
     """
 
     about: str
@@ -62,6 +63,8 @@ class Recipe:
     draws: int
     candidates: int
     samples: int
+    spread: float = 0.0
+    discount: float = 0.0
     reference: str | None = None
 
 
@@ -74,6 +77,8 @@ RECIPES = {
         draws=500_000,
         candidates=4,
         samples=30_000,
+        spread=0.02,
+        discount=0.08,
         reference="moses",
     ),
     "druglike": Recipe(
@@ -127,7 +132,10 @@ def steps(
         Step(
             "Teach the critic",
             f"molvae models critic {trained} --corpus {data} --draws {recipe.draws}"
-            f" --candidates {recipe.candidates} -o {out}/critic",
+            f" --candidates {recipe.candidates}"
+            + (f" --spread {recipe.spread}" if recipe.spread else "")
+            + (f" --discount {recipe.discount}" if recipe.discount else "")
+            + f" -o {out}/critic",
             out / "critic" / "config.json",
         ),
         Step(

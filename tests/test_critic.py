@@ -17,7 +17,14 @@ from molvae.cli.app import app
 from molvae.datasets.corpus import Corpus, build_corpus
 from molvae.datasets.sources import Source
 from molvae.generator import Generator, load
-from molvae.latent.critic import as_given, counts_of, fit_critic, learn_critic
+from molvae.latent.choosing import choose
+from molvae.latent.critic import (
+    as_given,
+    counts_of,
+    fit_critic,
+    learn_critic,
+    spread_weights,
+)
 from molvae.models.config import CriticConfig
 from molvae.models.critic import Critic
 from molvae.training.checkpoint import load_model
@@ -105,6 +112,35 @@ def test_a_critic_learns_how_much_too_often_something_is_written() -> None:
     assert abs(mended - usual) < 0.35 * (too_often - usual)
 
 
+def test_with_a_spread_a_molecule_counts_less_the_more_share_its_scaffold() -> None:
+    smiles = ["Cc1ccccc1", "CCc1ccccc1", "Oc1ccccc1", "Nc1ccccc1", "C1CCCC1C", "CCO", "CCN"]
+    weights = spread_weights(smiles, 0.5, workers=1, progress=False)
+    assert weights.mean() == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(weights / weights[4], [0.5] * 4 + [1] + [2**-0.5] * 2, rtol=1e-6)
+    assert spread_weights(smiles, 0, workers=1, progress=False).tolist() == [1] * 7
+
+
+def test_what_counts_less_in_the_data_is_chosen_less_often() -> None:
+    """Known truth: samples are as the data, of which those with sulphur count a quarter."""
+    smiles = SAMPLE.read_text().split()
+    sulphur = np.array(["S" in s or "s" in s for s in smiles])
+    counts = counts_of(smiles, BITS, workers=1, progress=False)
+    half = len(smiles) // 2
+    quarter = np.where(sulphur[:half], 0.25, 1.0)
+    sizes = CriticConfig(bits=BITS, features=feature_count(BITS))
+
+    def apart(weights: np.ndarray | None) -> float:
+        critic, _ = learn_critic(
+            counts[:half], counts[half:], sizes, weights=weights, seed=0, progress=False
+        )
+        with torch.inference_mode():
+            logit = critic(*as_given(counts)).numpy()
+        return float(logit[~sulphur].mean() - logit[sulphur].mean())
+
+    weighed = apart((quarter / quarter.mean()).astype(np.float32))
+    assert weighed - apart(None) == pytest.approx(np.log(4), abs=0.5)
+
+
 def silent(sizes: CriticConfig) -> Critic:
     critic = Critic(sizes, torch.Generator().manual_seed(0))
     for weight in critic.parameters():
@@ -129,14 +165,32 @@ def test_the_choice_follows_the_critic(model: Path) -> None:
     assert ringed(chosen) < 0.1 * ringed(plain) + 0.02
 
 
-def test_a_critic_that_knows_nothing_changes_no_frequencies(model: Path) -> None:
-    loaded = load_model(model)
-    sizes = CriticConfig(bits=BITS, features=feature_count(BITS), candidates=2)
-    made = with_critic(loaded, sizes, silent(sizes))
-    generator = Generator(made.model, made.tokenizer)
-    place = generator._choose(["C", "N"] * 2000, 2, seed=1)
+def test_a_critic_that_knows_nothing_changes_no_frequencies() -> None:
+    place = choose(np.zeros(4000), np.zeros(4000), 0.0, 2, seed=1)
     assert np.mean(np.array(place) % 2) == pytest.approx(0.5, abs=0.05)
-    assert generator._choose(["C", None, None, "N"], 2, seed=1) == [0, 3]  # never what is none
+    none = np.nan
+    assert choose(np.array([0, none, none, 0]), np.zeros(4), 0.0, 2, seed=1) == [0, 3]
+
+
+def test_with_a_discount_what_the_decoder_is_surest_of_is_chosen_less_often() -> None:
+    log_prob = np.tile([-2.0, -4.0], 4000)  # of the two, the first is surer by two nats
+    place = choose(np.zeros(8000), log_prob, 0.5, 2, seed=1)
+    odds = np.exp(0.5 * 2)
+    assert np.mean(np.array(place) % 2) == pytest.approx(odds / (1 + odds), abs=0.03)
+
+
+def test_draws_are_discounted_by_what_they_cost(model: Path) -> None:
+    """A model that is often sure of short molecules writes longer ones with a discount."""
+    loaded = load_model(model)
+
+    def length(discount: float) -> float:
+        sizes = CriticConfig(
+            bits=BITS, features=feature_count(BITS), candidates=8, discount=discount
+        )
+        made = with_critic(loaded, sizes, silent(sizes))
+        return float(np.mean([len(s) for s in Generator(made.model, made.tokenizer).sample(300)]))
+
+    assert length(0.9) > 1.1 * length(0.0)
 
 
 def test_draws_repeat_and_need_a_critic_for_candidates(judged: Path, model: Path) -> None:
@@ -199,10 +253,12 @@ def test_the_command_fits_a_critic_and_generate_uses_it(
 
     out = str(tmp_path / "judged")
     run("models", "critic", str(model), "-o", out, "--corpus", str(corpus.path), "--draws", "200",
-        "--bits", "64", "--candidates", "3", "--workers", "1")  # fmt: skip
+        "--bits", "64", "--candidates", "3", "--spread", "0.1", "--discount", "0.05", "--workers",
+        "1")  # fmt: skip
     assert load_model(out).model.config.critic == CriticConfig(
-        bits=64, candidates=3, features=feature_count(64)
+        bits=64, candidates=3, features=feature_count(64), discount=0.05
     )
+    assert load_model(out).provenance["critic"]["spread"] == 0.1
     with_it = run("generate", out, "-n", "20", "-o", "-")
     without = run("generate", out, "-n", "20", "--candidates", "1", "-o", "-")
     assert len(with_it.split()) == len(without.split()) == 21

@@ -18,6 +18,7 @@ import molvae
 from molvae.base.records import read_toml
 from molvae.chem.properties import compute
 from molvae.cli.app import app
+from molvae.datasets.corpus import Corpus
 from molvae.training.job import TrainJob
 from molvae.training.shipped import model_path
 
@@ -60,7 +61,9 @@ def test_what_a_step_of_the_demo_reads_is_there_or_was_made_before(steps: tuple[
     made: set[str] = set()
     for step in steps:
         words = shlex.split(step.command)
-        for flag in ("--from", "--corpus", "--tokenizer"):
+        if step.before is not None:  # it writes what its command starts with
+            made.add(words[words.index("--start") + 1])
+        for flag in ("--from", "--corpus", "--tokenizer", "--start"):
             if flag in words:
                 given = words[words.index(flag) + 1]
                 assert given in {*made, "druglike"}, step.command
@@ -162,8 +165,17 @@ def test_the_comparison_measures_a_run(
     monkeypatch.setattr(demo_compare, "LABEL", "logp")
     monkeypatch.setattr(demo_compare, "SAMPLES", 20)
     (tmp_path / "proposals-1.csv").write_text(f"{header}CCOC,0.5,yes,1\nCCNCCC,0.3,yes,0\n")
-    found = demo_compare.measure(tmp_path, {"its length": lambda s: np.array([len(t) for t in s])})
+    leads = (("CCO", "CCOC"), ("CCCCN", "CCCCN"), ("CCCCO", "CCCCCO"), ("CCCCC", ""))
+    lines = [f"{end},{start}\n" for start, end in leads]
+    (tmp_path / "leads.csv").write_text("smiles,start_smiles\n" + "".join(lines))
+    oracle = SimpleNamespace(predict=lambda smiles: (np.full(len(smiles), 2.0), None))
+    found = demo_compare.measure(
+        tmp_path, {"its length": lambda s: np.array([len(t) for t in s])}, oracle
+    )
     assert found["minutes in all"] == [1.5]
+    # Of the four one is as it was, one has no answer, and one is not alike.
+    brought = "of 4 too lipophilic, brought into the window, Tanimoto 0.5 at least"
+    assert found[brought] == [0.25]
     assert found["best 50: value by its length"] == [3, 5]  # of each search
     assert found["best 50 of 60: value by its own head"] == [0.4, 0.4]
     assert found["best 50 of 100: value by its own head"] == pytest.approx([0.45, 0.4])
@@ -171,6 +183,28 @@ def test_the_comparison_measures_a_run(
     assert all(np.isfinite(values).all() for values in found.values())
     assert demo_compare.figure([0.25]) == "0.250"
     assert demo_compare.figure([1.0, 3.0]) == "2.000 ± 1.414"
+
+
+def test_leads_out_of_the_window_or_insane_are_not_brought_into_it(tmp_path: Path) -> None:
+    table = tmp_path / "leads.csv"
+    table.write_text("smiles,start_smiles\nCCCCCO,CCCCO\nCCCCCCO,CCCCCO\nC1=CC2=CC=C12,C1=CC=C1\n")
+    answers = {"CCCCCO": 1.5, "CCCCCCO": 3.5, "C1=CC2=CC=C12": 2.0}
+    oracle = SimpleNamespace(predict=lambda smiles: (np.array([answers[s] for s in smiles]), None))
+    assert demo_compare.led(table, oracle)[
+        "of 3 too lipophilic, brought into the window, Tanimoto 0.3 at least"
+    ] == pytest.approx(1 / 3)
+
+
+def test_what_is_too_lipophilic_is_taken_from_the_part_set_aside(
+    tiny_corpus: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "logd").symlink_to(tiny_corpus)
+    demo.too_lipophilic(tmp_path)
+    corpus = Corpus.open(tiny_corpus)
+    rows = corpus.indices("test")
+    high = corpus.labels[rows, 0] > 3
+    assert 0 < high.sum() < len(rows)
+    assert (tmp_path / "leads.smi").read_text().split() == corpus.smiles(rows[high])
 
 
 def test_a_further_search_is_the_demos_own_by_another_seed_into_a_file_of_its_own() -> None:

@@ -260,7 +260,7 @@ def test_a_stereocentre_with_too_few_neighbours_is_filled_not_left_a_radical(
 ) -> None:
     ids = generator.tokenizer.selfies_ids("[C][C][C@@H1][O]")
     assert Descriptors.NumRadicalElectrons(parse(generator.tokenizer.decode([ids])[0])) == 1
-    written = Sequences(torch.tensor([ids]), torch.tensor([len(ids)]))
+    written = Sequences(torch.tensor([ids]), torch.tensor([len(ids)]), torch.zeros(1))
     monkeypatch.setattr("molvae.generator.generate", lambda *_, **__: written)
     smiles, reasons = generator.decode_with_reasons(np.zeros((1, generator.latent_dim)))
     assert (smiles, reasons) == (["CCCO"], [None])

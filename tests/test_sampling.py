@@ -78,6 +78,19 @@ def test_samples_follow_the_models_distribution() -> None:
     assert chi2 < 65  # the 99.98 % quantile at 30 degrees of freedom
 
 
+def test_the_log_probability_of_what_is_drawn_comes_with_it() -> None:
+    """Also where rows finish before others, and at the maximum length."""
+    model, z = make(), latents(40)
+    written = generate(model, z, seed=3)
+    assert len(set(written.lengths.tolist())) > 2
+    expected = [log_probability(model, row, z[i]) for i, row in enumerate(written.rows())]
+    torch.testing.assert_close(
+        written.log_prob.double(), torch.tensor(expected, dtype=torch.float64), rtol=1e-4, atol=1e-4
+    )
+    certain = SamplingOptions(strategy="greedy")
+    assert not generate(model, z, certain).log_prob.any()
+
+
 def test_greedy_takes_the_likeliest_symbol_each_time() -> None:
     model = make()
     z = latents(6)

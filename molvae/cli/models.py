@@ -233,6 +233,24 @@ def critic(
         int, typer.Option(min=1, help="How many each draw is to be chosen from.")
     ] = 4,
     bits: Annotated[int, typer.Option(min=64, help="Columns for the parts of molecules.")] = 4096,
+    spread: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Rarer scaffolds than the corpus has: one that k molecules share makes each count "
+            "k to the power of minus this.",
+        ),
+    ] = 0.0,
+    discount: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=0.99,
+            help="How much less what the decoder is surest of counts: the share of log q(x), what "
+            "it cost to write, that is taken off.",
+        ),
+    ] = 0.0,
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes.  [default: all cores]")
     ] = None,
@@ -248,13 +266,15 @@ def critic(
     from molvae.latent.critic import fit_critic
     from molvae.models.config import CriticConfig
 
-    config = CriticConfig.parse({"bits": bits, "candidates": candidates}, where="critic")
+    sizes = {"bits": bits, "candidates": candidates, "discount": discount}
+    config = CriticConfig.parse(sizes, where="critic")
     quality = fit_critic(
         model,
         output,
         Corpus.open(corpus),
         config,
         draws=draws,
+        spread=spread,
         seed=seed,
         workers=workers,
         progress=show(quiet),

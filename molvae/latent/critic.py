@@ -6,6 +6,13 @@ data. Where the classifier's logit is l(x), the corrected density is ``p(x) = q(
 and a draw from it is one of several candidates from q, chosen with probabilities in proportion to
 ``exp(l)`` (sampling-importance-resampling, Rubin 1988). The classifier sees counts of parts
 (:mod:`molvae.chem.features`), so it is small, fast, and learns from few samples.
+
+A decoder is surest of molecules that it has seen, and writes them again more often than a critic of
+parts can tell. With a ``discount`` c the corrected density is ``q(x) ** (1 - c) exp(l(x)) / Z``.
+
+A few scaffolds make up much of most data sets, while samples are wanted for those that they do not
+have. With a ``spread`` s, a molecule whose scaffold k of them share counts ``k ** -s``, and p is
+the data with the frequencies of its scaffolds to the power of 1 - s.
 """
 
 from __future__ import annotations
@@ -27,6 +34,7 @@ from molvae.base.seeds import derive_seed
 from molvae.bulk.blocks import collect
 from molvae.bulk.options import BulkOptions
 from molvae.chem.features import feature_count, part_counts
+from molvae.chem.patterns import scaffold
 from molvae.chem.smiles import parse_many
 from molvae.datasets.corpus import Corpus
 from molvae.generator import Generator
@@ -69,6 +77,7 @@ def fit_critic(
     config: CriticConfig | None = None,
     *,
     draws: int = DRAWS,
+    spread: float = 0.0,
     seed: int = 0,
     workers: int | None = None,
     progress: bool | None = None,
@@ -102,11 +111,20 @@ def fit_critic(
         counts_of(side, config.bits, workers=workers, progress=progress) for side in (real, drawn)
     )
     config = config.model_copy(update={"features": feature_count(config.bits)})
-    critic, quality = learn_critic(ours, theirs, config, seed=seed, progress=progress)
+    weights = spread_weights(real, spread, workers=workers, progress=progress) if spread else None
+    critic, quality = learn_critic(
+        ours, theirs, config, weights=weights, seed=seed, progress=progress
+    )
     made = with_critic(loaded, config, critic)
     provenance: dict[str, Any] = {
         **loaded.provenance,
-        "critic": {**quality.__dict__, "corpus": corpus.sha256, "seed": seed, "time": now()},
+        "critic": {
+            **quality.__dict__,
+            "spread": spread,
+            "corpus": corpus.sha256,
+            "seed": seed,
+            "time": now(),
+        },
     }
     history = history_of(start)
     save_model(out, made.model, made.tokenizer, made.config, provenance, history=history)
@@ -131,10 +149,42 @@ def _counts(job: tuple[list[str], int]) -> csr_array:
     return part_counts(parse_many(smiles), bits)
 
 
+def spread_weights(
+    smiles: Sequence[str],
+    spread: float,
+    *,
+    workers: int | None = None,
+    progress: bool | None = None,
+) -> np.ndarray:
+    """What each molecule counts, 1 on average: ``k ** -spread`` for one of ``k`` that have its
+    Bemis-Murcko scaffold, ``(n,)`` float32; those without rings are of one kind."""
+    found: list[str] = []
+    with Progress("scaffolds", len(smiles), progress) as bar:
+        for part in ordered_map(_scaffolds, chunked(smiles, _CHUNK), workers):
+            found += part
+            bar.advance(len(part))
+    _, kind, count = np.unique(found, return_inverse=True, return_counts=True)
+    weights = count[kind] ** -float(spread)
+    return np.asarray(weights / weights.mean(), np.float32)
+
+
+def _scaffolds(smiles: Sequence[str]) -> list[str]:
+    return ["" if mol is None else scaffold(mol) for mol in parse_many(smiles)]
+
+
 def learn_critic(
-    real: csr_array, drawn: csr_array, config: CriticConfig, *, seed: int, progress: bool | None
+    real: csr_array,
+    drawn: csr_array,
+    config: CriticConfig,
+    *,
+    weights: np.ndarray | None = None,
+    seed: int,
+    progress: bool | None,
 ) -> tuple[Critic, CriticQuality]:
-    """A critic of the counts of both sides, as good as it was on the tenth that is held out."""
+    """A critic of the counts of both sides, as good as it was on the tenth that is held out.
+
+    ``weights``, one for each row of ``real`` and 1 on average, say what the molecules count.
+    """
     from sklearn.metrics import roc_auc_score
 
     generator = torch.Generator().manual_seed(derive_seed(seed, "critic weights"))
@@ -142,6 +192,9 @@ def learn_critic(
     optimizer = torch.optim.AdamW(critic.parameters(), lr=_RATE, weight_decay=_DECAY)
     counts = vstack([real, drawn], format="csr")
     labels = np.repeat([1.0, 0.0], [real.shape[0], drawn.shape[0]]).astype(np.float32)
+    each = np.ones_like(labels)
+    if weights is not None:
+        each[: len(weights)] = weights
     order = np.random.default_rng(derive_seed(seed, "held out")).permutation(len(labels))
     held, learnt = np.split(order, [int(_HELD_OUT * len(order))])
     size = min(_BATCH, max(32, len(learnt) // 100))
@@ -159,9 +212,7 @@ def learn_critic(
                     group["lr"] = _RATE * (1 - step / steps)
                 kept = torch.rand(len(rows), config.hidden, generator=generator) >= _DROPOUT
                 logits = critic(*as_given(counts[rows]), kept / (1 - _DROPOUT))
-                loss = functional.binary_cross_entropy_with_logits(
-                    logits, torch.from_numpy(labels[rows])
-                )
+                loss = _nats(logits, labels[rows], each[rows])
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -169,18 +220,22 @@ def learn_critic(
                 bar.advance()
             with torch.no_grad():
                 score = critic(*as_given(counts[held]))
-                loss = functional.binary_cross_entropy_with_logits(
-                    score, torch.from_numpy(labels[held])
-                )
+                loss = _nats(score, labels[held], each[held])
             if best is None or -float(loss) > best[0]:
                 kept_weights = {k: v.clone() for k, v in get_weights(critic).items()}
                 best = (-float(loss), epoch + 1, kept_weights, score.numpy())
     assert best is not None
-    nats, epoch, weights, score = best
-    set_weights(critic, weights)
+    nats, epoch, best_weights, score = best
+    set_weights(critic, best_weights)
     roc_auc = float(roc_auc_score(labels[held], score))
     quality = CriticQuality(drawn.shape[0], real.shape[0], roc_auc, nats, epoch)
     return critic.requires_grad_(False), quality
+
+
+def _nats(logits: torch.Tensor, labels: np.ndarray, weights: np.ndarray) -> torch.Tensor:
+    return functional.binary_cross_entropy_with_logits(
+        logits, torch.from_numpy(labels), torch.from_numpy(weights)
+    )
 
 
 def as_given(counts: csr_array) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

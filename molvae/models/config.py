@@ -103,12 +103,13 @@ class BottleneckConfig(Record):
 class CriticConfig(Record):
     """A critic that tells the model's samples from data by ``features`` counts of parts of
     molecules, those of atoms in ``bits`` columns, with ``hidden`` units; each draw is one of
-    ``candidates`` (:mod:`molvae.latent.critic`)."""
+    ``candidates``, for which log q(x) counts ``discount`` less (:mod:`molvae.latent.critic`)."""
 
     bits: Annotated[int, Field(ge=64, multiple_of=16)] = 4096
     features: Annotated[int, Field(ge=0)] = 0
     hidden: Annotated[int, Field(ge=2, multiple_of=2)] = 64
     candidates: Positive = 4
+    discount: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class ConditionProperty(Record):

@@ -61,11 +61,13 @@ class SamplingOptions(Record):
 
 @dataclass(frozen=True, eq=False)
 class Sequences:
-    """On the host: ``ids (n, t)`` int64 symbols without start and end, padded, and ``lengths
-    (n,)``, how many symbols each row has."""
+    """On the host: ``ids (n, t)`` int64 symbols without start and end, padded; ``lengths (n,)``,
+    how many symbols each row has; and ``log_prob (n,)``, that of drawing the row and no other, in
+    nats, 0 where nothing is left to chance."""
 
     ids: Tensor
     lengths: Tensor
+    log_prob: Tensor
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -118,17 +120,21 @@ def generate(
     size = _CPU_BATCH if z.device.type == "cpu" else _GPU_BATCH
     if options.strategy == "beam":
         size = max(1, size // options.beam_width)
-    written = []
+    written, log_probs = [], []
     for start in range(0, len(z), size):
         part = z[start : start + size]
         given = None if conditions is None else conditions[start : start + size]
         if options.strategy == "beam":
             width, weight = options.beam_width, options.guidance
             written.append(beam_search(model, part, steps, width, given, weight))
+            log_probs.append(torch.zeros(len(part)))
         else:
-            written.append(_write(model, part, given, options, steps, seed, first_row + start))
+            ids, log_prob = _write(model, part, given, options, steps, seed, first_row + start)
+            written.append(ids)
+            log_probs.append(log_prob)
     ids = torch.cat([torch.empty(0, steps, dtype=torch.int64), *(w.cpu() for w in written)])
-    return _trim(ids, model.end_id, model.pad_id)
+    log_prob = torch.cat([torch.empty(0), *(part.cpu() for part in log_probs)])
+    return _trim(ids, log_prob, model.end_id, model.pad_id)
 
 
 def _checked(model: SequenceVAE, conditions: Tensor, rows: int) -> Tensor:
@@ -151,10 +157,12 @@ def _write(
     steps: int,
     seed: int,
     first_row: int,
-) -> Tensor:
-    """Symbols (b, steps) with the end where it was written and padding after it."""
+) -> tuple[Tensor, Tensor]:
+    """Symbols (b, steps) with the end where it was written and padding after it; and log_prob (b,)
+    of each row."""
     b, device = len(z), z.device
     ids = torch.full((b, steps), model.pad_id, dtype=torch.int64, device=device)
+    log_prob = torch.zeros(b, device=device)
     writer = make_writer(model, z, conditions, options.guidance)
     streams = None
     if options.strategy == "sample":
@@ -171,6 +179,8 @@ def _write(
         else:
             narrow(logits, options.temperature, options.top_k, options.top_p)
             tokens = streams.choose(logits, step)
+            of_each = logits.float().log_softmax(1).gather(1, tokens[:, None])[:, 0]
+            log_prob[place] += of_each.masked_fill(done, 0)
         tokens.masked_fill_(done, model.pad_id)
         ids[place, step] = tokens
         done |= tokens == model.end_id
@@ -183,11 +193,12 @@ def _write(
                 place, tokens, done = place[alive], tokens[alive], done[alive]
                 if streams is not None:
                     streams.keep(alive)
-    return ids
+    return ids, log_prob
 
 
-def _trim(ids: Tensor, end_id: int, pad_id: int) -> Sequences:
+def _trim(ids: Tensor, log_prob: Tensor, end_id: int, pad_id: int) -> Sequences:
     symbols = (ids != end_id) & (ids != pad_id)
     lengths = symbols.sum(1)
     longest = int(lengths.max()) if len(lengths) else 0
-    return Sequences(ids.masked_fill(~symbols, pad_id)[:, :longest].contiguous(), lengths)
+    ids = ids.masked_fill(~symbols, pad_id)[:, :longest].contiguous()
+    return Sequences(ids, lengths, log_prob)
