@@ -9,12 +9,17 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from nbclient import NotebookClient
+
 nbformat = pytest.importorskip("nbformat", reason="needs molvae[notebooks], which [dev] brings")
-pytest.importorskip("nbclient", reason="needs molvae[notebooks], which [dev] brings")
+nbclient = pytest.importorskip("nbclient", reason="needs molvae[notebooks], which [dev] brings")
 pytest.importorskip("jupytext", reason="needs molvae[notebooks], which [dev] brings")
 
 ROOT = Path(__file__).parents[1]
@@ -22,19 +27,31 @@ SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
 each_script = pytest.mark.parametrize("script", SCRIPTS, ids=[path.stem for path in SCRIPTS])
 
 
+@pytest.fixture(scope="module")
+def client() -> Iterator[NotebookClient]:
+    """With a kernel that all notebooks use in turn: what they import takes longest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOLVAE_SMOKE", "1")
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+        nothing = nbformat.v4.new_notebook()
+        client = nbclient.NotebookClient(nothing, timeout=300, kernel_name="python3")
+        with client.setup_kernel():
+            yield client
+
+
 @pytest.mark.slow
 @each_script
-def test_it_runs(script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nbclient import NotebookClient
-
-    monkeypatch.setenv("MOLVAE_SMOKE", "1")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+def test_it_runs(script: Path, client: NotebookClient, tmp_path: Path) -> None:
     (tmp_path / "data").symlink_to(ROOT / "data")
     place = tmp_path / "notebooks"  # what it writes stays here
     place.mkdir()
     notebook = nbformat.read(script.with_suffix(".ipynb"), as_version=4)
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3")
-    client.execute(cwd=str(place))
+    anew = nbformat.v4.new_code_cell(f"%reset -f\n%cd -q {place}")  # no names of the one before
+    notebook.cells.insert(0, anew)
+    client.nb = notebook
+    client.reset_execution_trackers()
+    for index, cell in enumerate(notebook.cells):
+        client.execute_cell(cell, index)
     assert drawings(notebook) >= 1
     assert figures(notebook) >= 1
 
