@@ -15,6 +15,7 @@ from rdkit import Chem
 from scipy import linalg, stats
 
 from molvae.chem.similarity import fingerprints, similarity
+from molvae.metrics import profile as profiles
 from molvae.metrics.chemnet import LENGTH, activations, one_hot, symbols_of
 from molvae.metrics.distributions import distribution
 from molvae.metrics.frechet import Gaussian, frechet_distance
@@ -213,21 +214,26 @@ def test_a_profile_keeps_valid_molecules_repeats_and_order(zinc: list[str]) -> N
 
 
 @pytest.mark.slow
-def test_a_profile_is_the_same_for_any_number_of_processes(zinc: list[str]) -> None:
+def test_a_profile_is_the_same_for_any_number_of_processes(
+    zinc: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(profiles, "_CHUNK", 60)
     parts = ALL - {"alerts"}
-    one = profile(zinc[:1200], parts, workers=1, progress=False)
-    two = profile(zinc[:1200], parts, workers=2, progress=False)
+    one = profile(zinc[:150], parts, workers=1, progress=False)
+    two = profile(zinc[:150], parts, workers=2, progress=False)
     assert one.smiles == two.smiles
     assert one.fragments == two.fragments
     assert np.array_equal(one.properties, two.properties)
     assert np.array_equal(one.filters, two.filters)
 
 
-@pytest.mark.slow
-def test_alerts_are_searched_in_the_first_molecules_only(zinc: list[str]) -> None:
-    found = profile(zinc[:600], frozenset({"alerts"}), alerts_of=300, workers=1, progress=False)
-    assert len(found.alerts) == 500  # whole blocks
-    assert len(found.smiles) == 600
+def test_alerts_are_searched_in_the_first_molecules_only(
+    zinc: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(profiles, "_CHUNK", 50)
+    found = profile(zinc[:60], frozenset({"alerts"}), alerts_of=30, workers=1, progress=False)
+    assert len(found.alerts) == 50  # whole blocks
+    assert len(found.smiles) == 60
 
 
 def test_a_distribution_counts_everything_also_what_lies_outside_its_bins() -> None:
