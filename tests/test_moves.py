@@ -127,6 +127,12 @@ def test_a_restriction_holds_for_every_route_and_keeps_the_windows(generator: Ge
     assert restricted.admit(["CCO", "COC", None]) == [None, "COC", None]
 
 
+@pytest.fixture(scope="module")
+def found(generator: Generator) -> list[str]:
+    """What the model writes by itself."""
+    return generator.sample(300, seed=1, candidates=1)
+
+
 def sulfonyls(model: Generator) -> float:
     """Their share of what a model writes."""
     return float(np.mean(["S(=O)(=O)" in s for s in model.sample(200, seed=2, candidates=1)]))
@@ -134,10 +140,9 @@ def sulfonyls(model: Generator) -> float:
 
 @pytest.mark.slow
 def test_a_refreshed_decoder_writes_more_like_what_it_learnt_and_forgets_little(
-    generator: Generator,
+    generator: Generator, found: list[str]
 ) -> None:
     before = {name: value.clone() for name, value in generator.model.state_dict().items()}
-    found = generator.sample(300, seed=1, candidates=1)
     sulfonyl = [s for s in found if "S(=O)(=O)" in s]
     again = refreshed(generator, sulfonyl, np.ones(len(sulfonyl)), seed=0)
 
@@ -153,9 +158,10 @@ def test_a_refreshed_decoder_writes_more_like_what_it_learnt_and_forgets_little(
 
 
 @pytest.mark.slow
-def test_a_model_refreshed_as_a_whole_keeps_its_space_in_order(generator: Generator) -> None:
+def test_a_model_refreshed_as_a_whole_keeps_its_space_in_order(
+    generator: Generator, found: list[str]
+) -> None:
     before = {name: value.clone() for name, value in generator.model.state_dict().items()}
-    found = generator.sample(300, seed=1, candidates=1)
     sulfonyl, held_out = [s for s in found if "S(=O)(=O)" in s], found[:100]
     again = refreshed(generator, sulfonyl, np.ones(len(sulfonyl)), seed=0, space=True)
 
