@@ -67,7 +67,7 @@ def train(
     config = molvae.TrainConfig.parse(
         {
             "optimiser": {"batch_size": 64, "learning_rate": rate, "average": 0.9},
-            "run": {"steps": 12 if SMOKE else steps, "log_every": 4 if SMOKE else 10},
+            "run": {"steps": 6 if SMOKE else steps, "log_every": 2 if SMOKE else 10},
             **sections,
         }
     )
@@ -429,7 +429,7 @@ priors = {
     "N(0, I)": start,
     "mixture": fit_prior(start, RUNS / "mixture", two, corpus),
     "VampPrior": fit_prior(start, RUNS / "vamp", many, corpus),
-    "flow": fit_prior(start, RUNS / "flow", bent, corpus, steps=12 if SMOKE else 150),
+    "flow": fit_prior(start, RUNS / "flow", bent, corpus, steps=6 if SMOKE else 150),
 }
 written = {name: molvae.load(model).sample(number, seed=1) for name, model in priors.items()}
 
