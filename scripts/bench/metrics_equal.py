@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if options.smoke:
-        options.n, options.references = 120, 80
+        options.n, options.references = 60, 60
     sets = references(options.references, options.published, options.smoke, options.seed)
     samples = sample_sets(options.n, options.seed, options.smoke)
     with tempfile.TemporaryDirectory() as cache:
@@ -64,7 +64,7 @@ def references(count: int, published: bool, smoke: bool, seed: int) -> dict[str,
     """Training and test molecules; the test sets are None where the shipped ones are meant."""
     if smoke:
         lines = SAMPLE.read_text().split()
-        return {"train": lines[:500], "test": lines[500:580], "test_scaffolds": lines[600:680]}
+        return {"train": lines[:200], "test": lines[200:260], "test_scaffolds": lines[300:360]}
     train, test, scaffolds = (_lines(path) for path in fetch("moses"))
     if published:
         return {"train": train, "test": None, "test_scaffolds": None}
