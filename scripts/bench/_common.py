@@ -116,17 +116,17 @@ def rates(reports: Sequence[Mapping[str, Any]], count: str) -> Rates:
     return Rates(tuple(report[count] / report["cpu"] for report in reports))
 
 
-def sgemm() -> dict[str, Any]:
+def sgemm(smoke: bool = False) -> dict[str, Any]:
     """One round of the machine's own single-precision matrix product, as a side.
 
-    Products of square matrices of 2,048, one thread, by ``torch.mm`` (``mm``) and, where torch has
-    it, by oneDNN (``onednn``): the libraries differ twofold on some processors. ``flop`` counts a
-    multiplication and an addition as two.
+    Products of square matrices of 2,048 (``smoke``: of 256), one thread, by ``torch.mm`` (``mm``)
+    and, where torch has it, by oneDNN (``onednn``): the libraries differ twofold on some
+    processors. ``flop`` counts a multiplication and an addition as two.
     """
     import torch
 
     torch.set_num_threads(1)
-    n, times = 2048, 3
+    n, times = 256 if smoke else 2048, 3
     a, b, out = torch.full((n, n), 0.5), torch.full((n, n), 0.25), torch.empty(n, n)
     products: dict[str, Callable[[], Any]] = {"mm": lambda: torch.mm(a, b, out=out)}
     if torch.backends.mkldnn.is_available():

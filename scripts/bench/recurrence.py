@@ -85,7 +85,7 @@ def main() -> None:
         name: timed(trainer(size, batch, steps, own=own))
         for name, (size, batch, steps, own) in plan.items()
     }
-    reports = alternate({**sides, "sgemm": sgemm}, options.rounds)
+    reports = alternate({**sides, "sgemm": lambda: sgemm(options.smoke)}, options.rounds)
     product = {
         name: values(reports["sgemm"], name) for name in reports["sgemm"][0] if name != "cpu"
     }
