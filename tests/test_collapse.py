@@ -15,8 +15,8 @@ from molvae.training.health import latent_health
 from molvae.training.loop import train
 
 MODEL = {"embedding_dim": 32, "encoder_hidden": 48, "latent_dim": 64, "decoder_hidden": 96}
-OPTIMISER = {"batch_size": 64, "learning_rate": 0.004, "average": 0.9}
-RUN = {"steps": 350, "log_every": 50, "evaluate_every": 175, "save_every": 1000}
+OPTIMISER = {"batch_size": 64, "learning_rate": 0.008, "average": 0.9}
+RUN = {"steps": 220, "log_every": 50, "evaluate_every": 110, "save_every": 1000}
 
 
 @torch.no_grad()
@@ -68,9 +68,9 @@ def test_fifty_molecules_are_learnt_to_the_last_symbol(tmp_path):
     config = tiny_config(
         model=MODEL | {"latent_dim": 24, "decoder_hidden": 128, "token_dropout": 0.0},
         objective={"kl_weight": 0.0001},
-        optimiser={"batch_size": 50, "learning_rate": 0.005, "average": 0.9},
+        optimiser={"batch_size": 50, "learning_rate": 0.015, "average": 0.9},
         schedule={"warmup_steps": 10},
-        run={"steps": 300, "log_every": 50, "save_every": 1000},
+        run={"steps": 140, "log_every": 50, "save_every": 1000},
     )
     model = load_model(train(corpus, tmp_path / "model", config, progress=False)).model
     molecules = [corpus[i].tolist() for i in range(50)]
