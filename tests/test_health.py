@@ -430,7 +430,7 @@ def test_a_model_that_knows_its_molecules_is_healthy(zinc: list[str]) -> None:
 @pytest.mark.slow
 def test_a_model_whose_posterior_collapses_is_called_so(zinc: list[str]) -> None:
     smiles = [canonicalise(s) for s in sorted(zinc, key=len)[:40]]
-    found = assess(memorised(smiles, 30.0, 150), smiles, options=SMALL, progress=False)
+    found = assess(memorised(smiles, 30.0, 75), smiles, options=SMALL, progress=False)
     assert found.verdict.status == "collapsing"
     assert found.latent.kl < 1
     assert any("objective.kl_weight" in advice for advice in found.verdict.advice)
