@@ -52,7 +52,7 @@ class Recipe:
     """What tells the making of one model from that of another.
 
     ``stages`` are recipes, each of which goes on from the model of the one before. So many
-    ``draws`` teach its critic, with its ``spread`` and ``discount``, which then chooses each draw
+    ``draws`` teach its critic, with its ``most`` and ``discount``, which then chooses each draw
     from ``candidates``; so many ``samples`` are judged against ``reference`` (None: the test part
     of its corpus).
     """
@@ -63,7 +63,7 @@ class Recipe:
     draws: int
     candidates: int
     samples: int
-    spread: float = 0.0
+    most: float = 1.0
     discount: float = 0.0
     reference: str | None = None
 
@@ -77,7 +77,7 @@ RECIPES = {
         draws=500_000,
         candidates=4,
         samples=30_000,
-        spread=0.02,
+        most=0.03,
         discount=0.08,
         reference="moses",
     ),
@@ -133,7 +133,7 @@ def steps(
             "Teach the critic",
             f"molvae models critic {trained} --corpus {data} --draws {recipe.draws}"
             f" --candidates {recipe.candidates}"
-            + (f" --spread {recipe.spread}" if recipe.spread else "")
+            + (f" --most {recipe.most}" if recipe.most < 1 else "")
             + (f" --discount {recipe.discount}" if recipe.discount else "")
             + f" -o {out}/critic",
             out / "critic" / "config.json",

@@ -23,7 +23,7 @@ from molvae.latent.critic import (
     counts_of,
     fit_critic,
     learn_critic,
-    spread_weights,
+    scaffold_weights,
 )
 from molvae.models.config import CriticConfig
 from molvae.models.critic import Critic
@@ -112,12 +112,21 @@ def test_a_critic_learns_how_much_too_often_something_is_written() -> None:
     assert abs(mended - usual) < 0.35 * (too_often - usual)
 
 
-def test_with_a_spread_a_molecule_counts_less_the_more_share_its_scaffold() -> None:
-    smiles = ["Cc1ccccc1", "CCc1ccccc1", "Oc1ccccc1", "Nc1ccccc1", "C1CCCC1C", "CCO", "CCN"]
-    weights = spread_weights(smiles, 0.5, workers=1, progress=False)
+def test_no_scaffold_counts_for_more_than_its_share() -> None:
+    smiles = [
+        "Cc1ccccc1",
+        "CCc1ccccc1",
+        "Oc1ccccc1",
+        "Nc1ccccc1",
+        "C1CCCC1C",
+        "CCO",
+        "CCN",
+        "C1CC1",
+    ]
+    weights = scaffold_weights(smiles, 0.25, workers=1, progress=False)
     assert weights.mean() == pytest.approx(1, abs=1e-6)
-    np.testing.assert_allclose(weights / weights[4], [0.5] * 4 + [1] + [2**-0.5] * 2, rtol=1e-6)
-    assert spread_weights(smiles, 0, workers=1, progress=False).tolist() == [1] * 7
+    np.testing.assert_allclose(weights / weights[4], [0.5] * 4 + [1] * 4, rtol=1e-6)
+    assert scaffold_weights(smiles, 1, workers=1, progress=False).tolist() == [1] * 8
 
 
 def test_what_counts_less_in_the_data_is_chosen_less_often() -> None:
@@ -253,12 +262,12 @@ def test_the_command_fits_a_critic_and_generate_uses_it(
 
     out = str(tmp_path / "judged")
     run("models", "critic", str(model), "-o", out, "--corpus", str(corpus.path), "--draws", "200",
-        "--bits", "64", "--candidates", "3", "--spread", "0.1", "--discount", "0.05", "--workers",
+        "--bits", "64", "--candidates", "3", "--most", "0.1", "--discount", "0.05", "--workers",
         "1")  # fmt: skip
     assert load_model(out).model.config.critic == CriticConfig(
         bits=64, candidates=3, features=feature_count(64), discount=0.05
     )
-    assert load_model(out).provenance["critic"]["spread"] == 0.1
+    assert load_model(out).provenance["critic"]["most"] == 0.1
     with_it = run("generate", out, "-n", "20", "-o", "-")
     without = run("generate", out, "-n", "20", "--candidates", "1", "-o", "-")
     assert len(with_it.split()) == len(without.split()) == 21

@@ -233,15 +233,14 @@ def critic(
         int, typer.Option(min=1, help="How many each draw is to be chosen from.")
     ] = 4,
     bits: Annotated[int, typer.Option(min=64, help="Columns for the parts of molecules.")] = 4096,
-    spread: Annotated[
+    most: Annotated[
         float,
         typer.Option(
-            min=0,
+            min=0.001,
             max=1,
-            help="Rarer scaffolds than the corpus has: one that k molecules share makes each count "
-            "k to the power of minus this.",
+            help="No scaffold counts for more than this share of the corpus; 1: all as they come.",
         ),
-    ] = 0.0,
+    ] = 1.0,
     discount: Annotated[
         float,
         typer.Option(
@@ -274,7 +273,7 @@ def critic(
         Corpus.open(corpus),
         config,
         draws=draws,
-        spread=spread,
+        most=most,
         seed=seed,
         workers=workers,
         progress=show(quiet),

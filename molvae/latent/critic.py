@@ -10,9 +10,9 @@ and a draw from it is one of several candidates from q, chosen with probabilitie
 A decoder is surest of molecules that it has seen, and writes them again more often than a critic of
 parts can tell. With a ``discount`` c the corrected density is ``q(x) ** (1 - c) exp(l(x)) / Z``.
 
-A few scaffolds make up much of most data sets, while samples are wanted for those that they do not
-have. With a ``spread`` s, a molecule whose scaffold k of them share counts ``k ** -s``, and p is
-the data with the frequencies of its scaffolds to the power of 1 - s.
+One scaffold makes up much of many data sets (one molecule in twenty of MOSES is benzene with
+chains), and is of little use where others are wanted. Where none is to have more than a share
+``most``, molecules of more frequent ones count less in the data, and p follows.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def fit_critic(
     config: CriticConfig | None = None,
     *,
     draws: int = DRAWS,
-    spread: float = 0.0,
+    most: float = 1.0,
     seed: int = 0,
     workers: int | None = None,
     progress: bool | None = None,
@@ -85,9 +85,10 @@ def fit_critic(
     """Write the model ``start`` with a critic of its samples to ``out``.
 
     The critic learns from ``draws`` samples of the model, as its prior and decoder draw them, and
-    as many training molecules of ``corpus``; a tenth of both is held out to choose the pass at
-    which it was best. A critic that the model has is replaced. Raises
-    :class:`InputError` for a corpus of fewer than 100 training molecules, and what sampling raises.
+    as many training molecules of ``corpus``, among which no Bemis-Murcko scaffold counts for more
+    than the share ``most`` (1: all as they come); a tenth of both is held out to choose the pass at
+    which it was best. A critic that the model has is replaced. Raises :class:`InputError` for a
+    corpus of fewer than 100 training molecules, and what sampling raises.
     """
     config = config or CriticConfig()
     loaded = load_model(start)
@@ -111,7 +112,9 @@ def fit_critic(
         counts_of(side, config.bits, workers=workers, progress=progress) for side in (real, drawn)
     )
     config = config.model_copy(update={"features": feature_count(config.bits)})
-    weights = spread_weights(real, spread, workers=workers, progress=progress) if spread else None
+    weights = None
+    if most < 1:
+        weights = scaffold_weights(real, most, workers=workers, progress=progress)
     critic, quality = learn_critic(
         ours, theirs, config, weights=weights, seed=seed, progress=progress
     )
@@ -120,7 +123,7 @@ def fit_critic(
         **loaded.provenance,
         "critic": {
             **quality.__dict__,
-            "spread": spread,
+            "most": most,
             "corpus": corpus.sha256,
             "seed": seed,
             "time": now(),
@@ -149,22 +152,23 @@ def _counts(job: tuple[list[str], int]) -> csr_array:
     return part_counts(parse_many(smiles), bits)
 
 
-def spread_weights(
+def scaffold_weights(
     smiles: Sequence[str],
-    spread: float,
+    most: float,
     *,
     workers: int | None = None,
     progress: bool | None = None,
 ) -> np.ndarray:
-    """What each molecule counts, 1 on average: ``k ** -spread`` for one of ``k`` that have its
-    Bemis-Murcko scaffold, ``(n,)`` float32; those without rings are of one kind."""
+    """What each molecule counts, 1 on average, ``(n,)`` float32: as much as any other, or as much
+    less as its Bemis-Murcko scaffold is more frequent than the share ``most``; those without rings
+    are of one kind."""
     found: list[str] = []
     with Progress("scaffolds", len(smiles), progress) as bar:
         for part in ordered_map(_scaffolds, chunked(smiles, _CHUNK), workers):
             found += part
             bar.advance(len(part))
     _, kind, count = np.unique(found, return_inverse=True, return_counts=True)
-    weights = count[kind] ** -float(spread)
+    weights = np.minimum(1, most * len(smiles) / count[kind])
     return np.asarray(weights / weights.mean(), np.float32)
 
 
