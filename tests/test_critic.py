@@ -249,6 +249,8 @@ def test_a_critic_needs_something_to_learn_from(
 ) -> None:
     with pytest.raises(InputError, match="at least 100"):
         fit_critic(model, tmp_path / "out", corpus, draws=10, workers=1, progress=False)
+    with pytest.raises(ConfigError, match="most is 0"):
+        fit_critic(model, tmp_path / "out", corpus, most=0, workers=1, progress=False)
     assert not (tmp_path / "out").exists()
 
 

@@ -27,7 +27,7 @@ import torch
 from scipy.sparse import csr_array, vstack
 from torch.nn import functional
 
-from molvae.base.errors import InputError
+from molvae.base.errors import ConfigError, InputError
 from molvae.base.parallel import chunked, ordered_map
 from molvae.base.progress import Progress
 from molvae.base.seeds import derive_seed
@@ -88,9 +88,14 @@ def fit_critic(
     as many training molecules of ``corpus``, among which no Bemis-Murcko scaffold counts for more
     than the share ``most`` (1: all as they come); a tenth of both is held out to choose the pass at
     which it was best. A critic that the model has is replaced. Raises :class:`InputError` for a
-    corpus of fewer than 100 training molecules, and what sampling raises.
+    corpus of fewer than 100 training molecules, :class:`ConfigError` for a share ``most`` that is
+    none, and what sampling raises.
     """
     config = config or CriticConfig()
+    if not 0 < most <= 1:
+        raise ConfigError(
+            f"most is {most}: give the share that a scaffold may have, above 0, up to 1"
+        )
     loaded = load_model(start)
     rows = corpus.indices("train")
     if len(rows) < 100 or draws < 100:
