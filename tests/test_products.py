@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,6 +14,14 @@ from molvae.models import products
 from molvae.models.products import affine, multiply, sum_of_outer
 
 SIZES = st.integers(1, 70)
+
+
+@pytest.fixture(scope="module", autouse=True, params=[1, products._SMALL], ids=["all", "large"])
+def by_onednn(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All products by oneDNN, or, as it is, the large ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(products, "_SMALL", request.param)
+        yield
 
 
 def draw(rows: int, columns: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -3,7 +3,8 @@
 ``torch.mm`` calls MKL, which uses half the vector width of processors that are not Intel's: there,
 oneDNN (inside torch too, but used for single precision only by ``torch.compile``) is twice as fast,
 and elsewhere about as fast. Where it is missing or switched off (``torch.backends.mkldnn``), and
-for other number types, ``torch.mm`` does the work. bfloat16 is oneDNN's in ``torch.mm`` too.
+for other number types, ``torch.mm`` does the work, as it does for products so small that oneDNN's
+call takes longer than they do. bfloat16 is oneDNN's in ``torch.mm`` too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch.autograd.function import once_differentiable
 
 # oneDNN compiles and keeps a kernel for every new shape, so let there be few numbers of rows.
 _ROWS = 8
+_SMALL = 2**19  # multiplications that take no longer than the call does
 _CHUNK = 512  # rows whose transpose stays in the cache
 _LOW_CHUNK = 2048  # of half the size, and summed up in single precision
 
@@ -29,7 +31,7 @@ def multiply(x: Tensor, weight: Tensor) -> Tensor:
     [[3.0, 3.0, 3.0, 3.0], [3.0, 3.0, 3.0, 3.0]]
     """
     product = _product(x)
-    if product is None or 0 in (*x.shape, *weight.shape):
+    if product is None or x.numel() * len(weight) < _SMALL:
         return torch.mm(x, weight.t())
     if not (weight.is_contiguous() or weight.t().is_contiguous()):
         weight = weight.contiguous()  # oneDNN has no kernel but its reference one for other views
