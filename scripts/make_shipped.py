@@ -78,7 +78,7 @@ RECIPES = {
         candidates=4,
         samples=30_000,
         most=0.03,
-        discount=0.08,
+        discount=0.05,
         reference="moses",
     ),
     "druglike": Recipe(
