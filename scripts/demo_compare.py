@@ -103,13 +103,14 @@ def led(table: Path, oracle: FittedOracle) -> dict[str, float]:
     by the forest of a log D in the window."""
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    starts, ends = ([row[column] for row in rows] for column in ("start_smiles", "smiles"))
+    starts = [row["start_smiles"] for row in rows]
+    ends = [row["smiles"] or None for row in rows]
     log_d = np.full(len(rows), np.nan)
-    there = [i for i, end in enumerate(ends) if end]
-    log_d[there] = oracle.predict([ends[i] for i in there])[0]
-    right = (log_d >= LOWEST) & (log_d <= HIGHEST) & sane_mask([end or None for end in ends])
+    there = [i for i, end in enumerate(ends) if end is not None]
+    log_d[there] = oracle.predict([end for end in ends if end is not None])[0]
+    right = (log_d >= LOWEST) & (log_d <= HIGHEST) & sane_mask(ends)
     changed = np.array([a != b for a, b in zip(starts, ends, strict=True)])
-    alike = pairwise_similarity([end or None for end in ends], starts)
+    alike = pairwise_similarity(ends, starts)
     return {
         f"of {len(rows)} too lipophilic, brought into the window, Tanimoto {least} at least": float(
             np.mean(right & changed & (alike >= least))

@@ -92,6 +92,26 @@ def test_minimising_leads_away_and_a_wanted_value_is_reached_and_kept() -> None:
     assert abs(path.asked_value[-15:].mean() + 3.0) < 1
 
 
+class Faithful(Beads):
+    """Of what lies at z it says z again: the head is as right about z as about the molecule."""
+
+    def decode(self, z: np.ndarray) -> list[str | None]:
+        self.last = np.asarray(z, np.float32)
+        return super().decode(z)
+
+    def posterior(self, smiles: Sequence[str | None]) -> Posteriors:
+        found = super().posterior(smiles)
+        return Posteriors(getattr(self, "last", found.mean), found.std, found.reasons)
+
+
+def test_where_latent_and_molecule_agree_a_climb_rests_at_the_wanted_value() -> None:
+    start = [molecules()[(2, 2, 2, 2, 2)]]
+    faithful = cast(Generator, Faithful())
+    (path,) = climb(faithful, start, "closeness", -3.0, steps=150, rate=0.02, penalty=0.0)
+    assert path.asked_value[0] < -6
+    np.testing.assert_allclose(path.asked_value[-3:], -3.0, atol=0.1)
+
+
 class Reluctant(Beads):
     """Decodes what lies half as far from ``start`` as z does: less comes than was asked."""
 
