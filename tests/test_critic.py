@@ -244,6 +244,24 @@ def test_fine_tuning_leaves_the_critic_behind_and_a_new_head_keeps_it(
         train(corpus, tmp_path / "asked", asked, start=str(judged), progress=False)
 
 
+def test_learning_the_space_keeps_the_critic_where_draws_start_from_nothing(
+    judged: Path, model: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    def trained(name: str, start: Path, **parts: object) -> Path:
+        config = TrainConfig.parse({"run": {"steps": 2, "device": "cpu"}, **parts})
+        return train(corpus, tmp_path / name, config, start=str(start), progress=False)
+
+    rests = {"decoder": 0.0}
+    from_z = trained("from z", judged, schedule=rests)
+    assert load_model(from_z).model.critic is None  # draws start from N(0, I), and change
+    blank = trained("blank", model, model={"prior": {"kind": "blank"}})
+    fit_critic(blank, tmp_path / "told", corpus, CriticConfig(bits=BITS), draws=100, progress=False)
+    kept = trained("kept", tmp_path / "told", schedule=rests)
+    assert load_model(kept).model.critic is not None
+    before, after = (load(tmp_path / name, "cpu").draw(20, seed=3) for name in ("told", "kept"))
+    assert before == after
+
+
 def test_a_critic_needs_something_to_learn_from(
     model: Path, corpus: Corpus, tmp_path: Path
 ) -> None:

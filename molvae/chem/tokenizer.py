@@ -93,7 +93,7 @@ class Tokenizer:
     @property
     def grammar(self) -> Grammar:
         """What each id does: opens a branch, closes a ring, counts."""
-        return Grammar.of(self.alphabet, self.first_id)
+        return Grammar.of(self.alphabet, self.first_id, self.constraints)
 
     @property
     def dtype(self) -> np.dtype:

@@ -18,7 +18,9 @@ class Batch:
     """``tokens (b, t)`` int64: start, the symbols, end, then padding; ``lengths (b,)`` int64 counts
     start and end; ``labels (b, p)`` float32, NaN where missing (None: no labels at all);
     ``roles (b, t)`` uint8, each symbol's :class:`~molvae.models.objective.Role` (None: not told);
-    ``conditions (b, k)`` float32, what a conditional model is told, NaN where missing (None: none).
+    ``kinds (2, v)`` int64, which symbols are relatives of each other, as an atom that others follow
+    and as one at an end (None: not told); ``conditions (b, k)`` float32, what a conditional model
+    is told, NaN where missing (None: none).
 
     ``lengths`` stay on the host whatever the device, because they shape the work. ``packing`` is
     how the rows without their start are laid out, where that has been found already.
@@ -28,6 +30,7 @@ class Batch:
     lengths: Tensor
     labels: Tensor | None = None
     roles: Tensor | None = None
+    kinds: Tensor | None = None
     packing: Packing | None = None
     conditions: Tensor | None = None
 
@@ -82,6 +85,7 @@ class Batch:
             self.lengths,
             changed(self.labels),
             changed(self.roles),
+            changed(self.kinds),
             None if self.packing is None else self.packing.each(change),
             changed(self.conditions),
         )

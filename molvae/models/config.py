@@ -174,7 +174,12 @@ class ModelConfig(Record):
     ``forget_end`` loses the end of the molecule rather than parts here and there. Molecules that
     forget nothing are shown z up to ``latent_noise`` away (in every dimension), and a share
     ``token_noise`` of their previous symbols replaced by others: so that, a step away, one symbol
-    changes and the rest stays.
+    changes and the rest stays. A share ``own_mistakes`` of them is shown what the decoder would
+    have written itself, which from such a z is not all right.
+
+    ``direct`` hidden units tell the decoder what z says of each symbol by itself, whatever it has
+    written before (:mod:`molvae.models.direct`); 0: z is read by the GRU alone. ``direct_alone``:
+    the GRU is told nothing of z, and so is never led astray by it.
 
     ``latent_discriminator`` and ``decoder_discriminator`` are the hidden units of networks that
     are trained against the model (:mod:`molvae.models.matching`): one tells its z from draws of
@@ -200,9 +205,12 @@ class ModelConfig(Record):
     forget_end: Share = 0.0
     latent_noise: Annotated[float, Field(ge=0)] = 0.0
     token_noise: Share = 0.0
+    own_mistakes: Share = 0.0
     min_std: Annotated[float, Field(ge=0, lt=1)] = 0.0
     decoder_hidden: Positive = 512
     decoder_layers: Layers = 1
+    direct: Annotated[int, Field(ge=0)] = 0
+    direct_alone: bool = False
     token_dropout: Share = 0.0
     tie_embeddings: bool = False
     bottleneck: BottleneckConfig = BottleneckConfig()
@@ -217,6 +225,12 @@ class ModelConfig(Record):
     def _has_latents(self) -> Self:
         if self.latent_dim == 0 and self.window == 0:
             raise ValueError("latent_dim is 0 and there are no windows; raise latent_dim or window")
+        return self
+
+    @model_validator(mode="after")
+    def _is_read(self) -> Self:
+        if self.direct_alone and not self.direct:
+            raise ValueError("direct_alone needs units to read z with; set direct, 256 for example")
         return self
 
     @model_validator(mode="after")

@@ -49,6 +49,14 @@ class ObjectiveConfig(Record):
     apart, and what a small step in z changes first is an atom at an end. For as long as the encoder
     learns; see :meth:`~molvae.models.vae.SequenceVAE.freeze_space`.
 
+    ``kind_weight`` is how much it counts besides that a symbol is at least of the right *kind*: an
+    atom where an atom belongs, with the same bond before it, and able to go on where the molecule
+    goes on; every symbol that makes a ring or branch is a kind of its own. An atom of the right
+    kind in place of another makes a relative, so it is within kinds that a small step may change a
+    symbol. An atom at an end must be itself only where z is shown no further than ``terminal_step``
+    away (see ``model.latent_noise``; None: everywhere), so that it is what changes first. For as
+    long as the encoder learns, as well.
+
     ``commitment_weight`` is that of the squared distance to the codes of a VQ-VAE, ``mmd_weight``
     that of the discrepancy between a batch's z and draws of N(0, I), the adversarial weights those
     of what it costs not to be taken for real by the model's discriminators.
@@ -61,6 +69,8 @@ class ObjectiveConfig(Record):
     property_weight: NonNegative = 1.0
     structure_weight: NonNegative = 1.0
     terminal_weight: NonNegative = 1.0
+    kind_weight: NonNegative = 0.0
+    terminal_step: NonNegative | None = None
     commitment_weight: NonNegative = 0.25
     mmd_weight: NonNegative = 0.0
     latent_adversarial_weight: NonNegative = 1.0
@@ -71,7 +81,18 @@ class ObjectiveConfig(Record):
     @property
     def even(self) -> bool:
         """Whether all symbols count alike."""
-        return self.structure_weight == self.terminal_weight == 1
+        return self.structure_weight == self.terminal_weight == 1 and not self.kind_weight
+
+
+@dataclass(frozen=True, eq=False)
+class SymbolRoles:
+    """Of packed symbols their ``roles (n,)`` and how far away z is shown, ``step (n,)``; and the
+    ``kinds (2, v)`` of all symbols, for atoms that others follow and for those at an end (None: not
+    told)."""
+
+    roles: Tensor
+    step: Tensor
+    kinds: Tensor | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,3 +153,26 @@ def kl_term(kl: Tensor, config: ObjectiveConfig, weight: float) -> Term:
     else:
         value = kl.sum(1).clamp(min=config.free_bits).mean()
     return Term(raw.detach(), value, weight)
+
+
+def weighted(
+    nats: Tensor, logits: Tensor, symbols: Tensor, told: SymbolRoles, config: ObjectiveConfig
+) -> Tensor:
+    """What packed ``symbols (n,)`` with ``nats (n,)`` of -log p cost with their weights, ``(n,)``,
+    which are 1 on average; ``logits (n, v)`` are where the nats come from."""
+    ending, structural = told.roles == Role.TERMINAL, told.roles == Role.STRUCTURAL
+    weights = torch.where(ending, config.terminal_weight, 1.0)
+    weights = torch.where(structural, config.structure_weight, weights)
+    if not config.kind_weight or told.kinds is None:
+        return nats * (weights / weights.mean())
+    # A kind is as likely as all of its symbols together.
+    kinds = told.kinds[ending.long()]
+    others = kinds != kinds.gather(1, symbols[:, None])
+    logits = logits.float()
+    of_kind = logits.logsumexp(1) - logits.masked_fill(others, -torch.inf).logsumexp(1)
+    of_kind = torch.where(structural, nats, of_kind)
+    within = nats - of_kind
+    if config.terminal_step is not None:
+        within = within * ~(ending & (told.step > config.terminal_step))
+    of_kind_weights = weights + config.kind_weight
+    return (of_kind_weights * of_kind + weights * within) / of_kind_weights.mean()

@@ -22,12 +22,20 @@ from molvae.models.encoder import Encoder
 from molvae.models.freerun import free_run
 from molvae.models.heads import Prediction, PropertyHead
 from molvae.models.matching import Discriminator, Matched
-from molvae.models.objective import ObjectiveConfig, Role, Term, Terms, kl_term
+from molvae.models.objective import (
+    ObjectiveConfig,
+    SymbolRoles,
+    Term,
+    Terms,
+    kl_term,
+    weighted,
+)
 from molvae.models.packing import Packing
 from molvae.models.parts import normal, uniform
 from molvae.models.prior import make_prior
 from molvae.models.windows import Windows, forget
 
+_LOOKS = 2  # times that the decoder looks at what it has written before it goes on from there
 _FREE = 4  # one in so many of a batch is written alone for the decoder's discriminator
 
 
@@ -194,16 +202,18 @@ class SequenceVAE(nn.Module):
 
         shown = self.bottleneck.shown(z)
         lengths = packing.restore(packing.lengths) - 1
-        known, whole = self._known(shown, lengths, generator)
+        known, whole, step = self._known(shown, lengths, generator)
         seen = self._mistaken(packing, packing.pack(batch.tokens), whole, generator)
         told = self.told(known, conditions)
-        nats, correct, states = self._token_nats(packing, seen, symbols, told)
-        reconstruction = self._weighted(nats, packing, batch, objective).sum() / len(batch)
+        seen = self._own_mistakes(packing, seen, told, whole, generator)
+        nats, logits, states = self._token_nats(packing, seen, symbols, told)
+        costs = self._weighted(nats, logits, symbols, packing, batch, step, objective)
+        reconstruction = costs.sum() / len(batch)
 
         terms = {"reconstruction": Term(nats.detach().sum() / len(batch), reconstruction, 1.0)}
         diagnostics = {
             "nats_per_token": nats.detach().mean(),
-            "token_accuracy": correct.float().mean(),
+            "token_accuracy": (logits.detach().argmax(1) == symbols).float().mean(),
         }
         if not isinstance(posterior, Point):
             weight = objective.kl_weight if kl_weight is None else kl_weight
@@ -302,15 +312,22 @@ class SequenceVAE(nn.Module):
         return cast(Discriminator, self.rivals[name])
 
     def _weighted(
-        self, nats: Tensor, packing: Packing, batch: Batch, objective: ObjectiveConfig
+        self,
+        nats: Tensor,
+        logits: Tensor,
+        symbols: Tensor,
+        packing: Packing,
+        batch: Batch,
+        step: Tensor,
+        objective: ObjectiveConfig,
     ) -> Tensor:
-        """Each symbol's nats with its weight, which is 1 on average."""
+        """What each symbol costs by its role and the ``step (b,)`` away, as long as the encoder
+        learns."""
         if objective.even or batch.roles is None or self.frozen:
             return nats
         roles = packing.pack(batch.roles[:, 1:])
-        atoms = torch.where(roles == Role.TERMINAL, objective.terminal_weight, 1.0)
-        weights = torch.where(roles == Role.STRUCTURAL, objective.structure_weight, atoms)
-        return nats * (weights / weights.mean())
+        told = SymbolRoles(roles, step[packing.row], batch.kinds)
+        return weighted(nats, logits, symbols, told, objective)
 
     def _packing(self, lengths: Tensor) -> Packing:
         return Packing.of(lengths - 1, self.device)
@@ -339,22 +356,25 @@ class SequenceVAE(nn.Module):
 
     def _known(
         self, z: Tensor, symbols: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """What the decoder is told of z ``(b, d)`` while training, and which molecules forget
-        nothing, ``(b,)``: parts of it are forgotten, and where nothing is, it is a step away."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What the decoder is told of z ``(b, d)`` while training, which molecules forget nothing,
+        ``(b,)``, and how far away it is, ``(b,)``: parts of it are forgotten, and where nothing is,
+        it is a step away."""
         whole = torch.ones(len(z), dtype=torch.bool, device=z.device)
+        steps = torch.zeros(len(z), device=z.device)
         if not self.training:
-            return z, whole
+            return z, whole, steps
         known = z
         if self.config.forget and not self.resting:
             config = self.config
             shares = (config.forget, config.forget_all, config.forget_end)
             known, whole = forget(z, self.windows, symbols, shares, generator)
         if self.config.latent_noise:
-            step = self.config.latent_noise * uniform((len(z), 1), generator, z.device)
-            noise = step * normal(tuple(z.shape), generator, z)
+            drawn = self.config.latent_noise * uniform((len(z), 1), generator, z.device)
+            noise = drawn * normal(tuple(z.shape), generator, z)
             known = torch.where(whole[:, None], known + noise, known)
-        return known, whole
+            steps = drawn[:, 0] * whole
+        return known, whole, steps
 
     def _mistaken(
         self, packing: Packing, tokens: Tensor, whole: Tensor, generator: torch.Generator
@@ -379,12 +399,41 @@ class SequenceVAE(nn.Module):
             tokens = tokens.masked_fill(hidden, self.pad_id)
         return tokens
 
+    def _own_mistakes(
+        self,
+        packing: Packing,
+        seen: Tensor,
+        told: Tensor,
+        whole: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """``seen (n,)``, in a share of the ``whole (b,)`` molecules with what the decoder would
+        have written itself: so that it learns to go on as z says after mistakes of its own.
+
+        All places at once, from what it has seen before, a few times over (parallel scheduled
+        sampling, Duckworth et al. 2019, arXiv:1906.04331; Bengio et al. 2015).
+        """
+        if not (self.training and self.config.own_mistakes):
+            return seen
+        some = uniform((len(whole),), generator, whole.device) < self.config.own_mistakes
+        special = torch.tensor([self.pad_id, self.start_id, self.end_id], device=seen.device)
+        start = seen.new_full((len(whole),), self.start_id)
+        fixed = (packing.step == 0) | ~(some & whole)[packing.row]
+        shown = seen
+        with torch.no_grad():
+            for _ in range(_LOOKS):
+                states = self.decoder.states(packing, shown, told)
+                written = self.decoder.answers(packing, states, told).argmax(1)
+                before = torch.cat([start, written])[packing.previous]
+                # It goes on where the molecule does: there is no reading on after an end.
+                shown = torch.where(fixed | torch.isin(before, special), seen, before)
+        return shown
+
     def _token_nats(
         self, packing: Packing, seen: Tensor, symbols: Tensor, z: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """-log p of each packed symbol (n,), whether it was the likeliest (n,), and the decoder's
-        states (n, h)."""
+        """-log p of each packed symbol (n,), the logits (n, v), and the decoder's states (n, h)."""
         states = self.decoder.states(packing, seen, z)
-        logits = self.decoder.logits(states)
+        logits = self.decoder.answers(packing, states, z)
         nats = functional.cross_entropy(logits, symbols, reduction="none")
-        return nats, logits.detach().argmax(1) == symbols, states
+        return nats, logits, states

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from molvae.base.errors import InputError
 from molvae.base.seeds import derive_seed
 from molvae.chem.selfies import Grammar
 from molvae.models.batch import Batch
-from molvae.training.roles import roles_of
+from molvae.training.roles import kinds_of, roles_of
 
 POOL = 32
 """Batches whose molecules are sorted by length together."""
@@ -83,8 +84,8 @@ class Molecules:
     ``tokens`` (flat, as in the corpus, usually memory-mapped), ``offsets (n + 1,)``, ``labels
     (n, p)`` float32 with NaN where missing, and ``ids (corpus vocabulary,)``: the model's id of
     every symbol of the corpus. With the ``grammar`` of the model's symbols, batches say what role
-    each of them plays. ``conditions (n, k)``, like the labels, are what a conditional model is
-    told.
+    each of them plays, and which are relatives. ``conditions (n, k)``, like the labels, are what a
+    conditional model is told.
     """
 
     tokens: np.ndarray
@@ -119,8 +120,13 @@ class Molecules:
             lengths=torch.from_numpy(lengths + 2),
             labels=torch.from_numpy(self.labels[rows]),
             roles=self._roles(tokens, lengths),
+            kinds=self._kinds,
             conditions=None if told is None else torch.from_numpy(told[rows]),
         )
+
+    @cached_property
+    def _kinds(self) -> torch.Tensor | None:
+        return None if self.grammar is None else torch.from_numpy(kinds_of(self.grammar))
 
     def _roles(self, tokens: np.ndarray, lengths: np.ndarray) -> torch.Tensor | None:
         if self.grammar is None:

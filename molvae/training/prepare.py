@@ -32,6 +32,8 @@ ADJUSTABLE = frozenset(
         "token_dropout",
         "token_noise",
         "latent_noise",
+        "own_mistakes",
+        "direct_alone",
         "min_std",
         "forget",
         "forget_all",
@@ -83,7 +85,7 @@ def prepare(
         sizes = sizes.replace(prior={"kind": "blank" if sizes.forget else "normal"})
     if start is None and sizes.critic is not None:
         raise ConfigError("model.critic is not made by training: molvae models critic")
-    if not same_space:
+    if not (same_space or _draws_as_before(config, sizes, start, vocabulary.tokenizer)):
         sizes = sizes.model_copy(update={"critic": None})  # it knows another model's habits
     head = resolve_head(corpus, config.data.labels, sizes.head)
     config = with_conditions(corpus, config, start)
@@ -177,6 +179,8 @@ def adopt(start: Loaded, model: SequenceVAE, tokenizer: Tokenizer, *, keep_head:
         for name, value in get_weights(start.model).items()
         if name in own or not name.startswith(("prior.", "critic.", "rivals."))
     }
+    if not start.model.config.direct:
+        weights |= {k: v for k, v in own.items() if k.startswith("decoder.direct.")}
     for name, value in own.items():
         if name.startswith("rivals."):
             given = weights.get(name)
@@ -208,15 +212,26 @@ def _sizes_of_start(wanted: ModelConfig, start: ModelConfig) -> ModelConfig:
     if wanted.critic is not None and wanted.critic != start.critic:
         raise ConfigError("model.critic is not made by training: molvae models critic")
     changes.pop("conditions", None)  # of these, resolve_conditions knows more
+    grown = {"decoder_hidden"} | (set() if start.direct else {"direct"})
     for name, value in changes.items():
-        wider = name == "decoder_hidden" and value > start.decoder_hidden
-        if name not in ADJUSTABLE and value != getattr(start, name) and not wider:
+        larger = name in grown and value > getattr(start, name)
+        if name not in ADJUSTABLE and value != getattr(start, name) and not larger:
             raise ConfigError(
                 f"model.{name} is {value} but that of the model to start from is "
                 f"{getattr(start, name)}; leave it out"
             )
-    kept = {k: v for k, v in changes.items() if k in ADJUSTABLE or k == "decoder_hidden"}
+    kept = {k: v for k, v in changes.items() if k in ADJUSTABLE or k in grown}
     return start.model_copy(update=kept)
+
+
+def _draws_as_before(
+    config: TrainConfig, sizes: ModelConfig, start: Loaded | None, tokenizer: Tokenizer
+) -> bool:
+    """Whether the run changes nothing of what the model draws: it starts from z = 0, where a
+    decoder that rests from the first step on goes on writing the same."""
+    if start is None or config.schedule.decoder > 0 or tokenizer != start.tokenizer:
+        return False
+    return sizes.prior.kind == start.model.config.prior.kind == "blank"
 
 
 def _usable(corpus: Corpus, vocabulary: Vocabulary, part: str) -> np.ndarray:

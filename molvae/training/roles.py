@@ -1,4 +1,5 @@
-"""Which symbols of a batch make rings and branches, and which atoms nothing hangs on."""
+"""Which symbols of a batch make rings and branches, which atoms nothing hangs on, and which symbols
+are relatives of each other."""
 
 from __future__ import annotations
 
@@ -36,3 +37,19 @@ def roles_of(tokens: np.ndarray, lengths: np.ndarray, grammar: Grammar) -> np.nd
     ends[row[inside], last[inside]] = True
     roles = np.where(structural, Role.STRUCTURAL, np.where(ends, Role.TERMINAL, Role.ATOM))
     return roles.astype(np.uint8)
+
+
+def kinds_of(grammar: Grammar) -> np.ndarray:
+    """The kind of each symbol where it is an atom that others follow and where it is one at an end
+    (:attr:`Role.ATOM`, :attr:`Role.TERMINAL`), ``(2, v)`` int64.
+
+    Atoms that others follow are of a kind if they ask for the same bond and others can follow them,
+    and at an end all atoms are; any other symbol is a kind of its own.
+    """
+    own = np.arange(len(grammar.bonds))
+    atoms = grammar.bonds > 0
+    alike = grammar.bonds * 2 + grammar.ends
+    followed = np.where(atoms, len(own) + alike, own)
+    ending = np.where(atoms, len(own), own)
+    _, kinds = np.unique(np.stack([followed, ending]), return_inverse=True)
+    return kinds.reshape(2, -1).astype(np.int64)
