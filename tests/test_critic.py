@@ -12,6 +12,7 @@ from rdkit import Chem
 from typer.testing import CliRunner
 
 from molvae.base.errors import ConfigError, InputError, ModelError
+from molvae.base.files import read_json
 from molvae.chem.features import feature_count, part_counts
 from molvae.cli.app import app
 from molvae.datasets.corpus import Corpus, build_corpus
@@ -258,6 +259,7 @@ def test_learning_the_space_keeps_the_critic_where_draws_start_from_nothing(
     fit_critic(blank, tmp_path / "told", corpus, CriticConfig(bits=BITS), draws=100, progress=False)
     kept = trained("kept", tmp_path / "told", schedule=rests)
     assert load_model(kept).model.critic is not None
+    assert read_json(kept / "provenance.json")["critic"]["samples"] == 100
     before, after = (load(tmp_path / name, "cpu").draw(20, seed=3) for name in ("told", "kept"))
     assert before == after
 

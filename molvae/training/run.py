@@ -87,6 +87,8 @@ def first_provenance(
     corpus: Corpus, prepared: Prepared, start: Loaded | None, device: str
 ) -> dict[str, Any]:
     """Where a model comes from, as known before the first step."""
+    before = start.provenance if start else {}
+    stays = prepared.model.critic is not None and "critic" in before
     return {
         "corpus": {
             "path": str(corpus.path.resolve()),
@@ -97,6 +99,7 @@ def first_provenance(
             "meta": corpus.meta,
         },
         "started_from": start.provenance if start else None,
+        **({"critic": before["critic"]} if stays else {}),
         "versions": {name: _version(name) for name in _VERSIONS}
         | {"python": platform.python_version()},
         "seed": prepared.config.run.seed,
