@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from rdkit import Chem
 from typer.testing import CliRunner
 
-from molvae.base.errors import ConfigError, InputError, ModelError
+from molvae.base.errors import ConfigError, InputError, InterruptedRun, ModelError
 from molvae.base.files import read_json
 from molvae.chem.features import feature_count, part_counts
 from molvae.cli.app import app
@@ -33,6 +34,8 @@ from molvae.training.config import TrainConfig
 from molvae.training.head import fit_head
 from molvae.training.loop import train
 from molvae.training.prior import with_critic
+from molvae.training.trainer import Trainer
+from molvae.training.weights import get_weights
 
 BITS = 256
 SAMPLE = Path(__file__).parents[1] / "data" / "samples" / "moses_2000.smi"
@@ -245,8 +248,8 @@ def test_fine_tuning_leaves_the_critic_behind_and_a_new_head_keeps_it(
         train(corpus, tmp_path / "asked", asked, start=str(judged), progress=False)
 
 
-def test_learning_the_space_keeps_the_critic_where_draws_start_from_nothing(
-    judged: Path, model: Path, corpus: Corpus, tmp_path: Path
+def test_learning_the_space_keeps_the_critic_of_draws_from_nothing_also_when_interrupted(
+    judged: Path, model: Path, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def trained(name: str, start: Path, **parts: object) -> Path:
         config = TrainConfig.parse({"run": {"steps": 2, "device": "cpu"}, **parts})
@@ -262,6 +265,17 @@ def test_learning_the_space_keeps_the_critic_where_draws_start_from_nothing(
     assert read_json(kept / "provenance.json")["critic"]["samples"] == 100
     before, after = (load(tmp_path / name, "cpu").draw(20, seed=3) for name in ("told", "kept"))
     assert before == after
+
+    step = Trainer.step
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", lambda self: (step(self), signal.raise_signal(15)))
+        with pytest.raises(InterruptedRun):
+            trained("cut", tmp_path / "told", schedule=rests)
+    train(corpus, tmp_path / "cut", resume=True, progress=False)
+    one, two = (get_weights(load_model(tmp_path / name).model) for name in ("kept", "cut"))
+    assert any(name.startswith("critic.") for name in one)
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
 
 
 def test_a_critic_needs_something_to_learn_from(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from molvae.base.errors import ConfigError
 from molvae.chem.tokenizer import Tokenizer
 from molvae.models.objective import ObjectiveConfig, Role, SymbolRoles, weighted
 from molvae.training.roles import kinds_of
@@ -61,6 +62,8 @@ def test_far_away_an_atom_at_an_end_need_only_be_an_atom() -> None:
     near[1] = -np.log(0.9)
     torch.testing.assert_close(far, near)
     assert far[1] < nats[1]
+    with pytest.raises(ConfigError, match="set kind_weight as well"):
+        ObjectiveConfig.parse({"terminal_step": 1.0}, where="objective")
 
 
 def test_weights_of_roles_stay_beside_those_of_kinds_and_are_one_on_average() -> None:

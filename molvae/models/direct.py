@@ -41,8 +41,7 @@ class DirectReading(nn.Module):
     def packed(self, packing: Packing, contexts: Tensor) -> Tensor:
         """Logits ``(n, v)`` at each packed position, for the windows' ``contexts (w, b, c)`` of
         rows in the sorted order."""
-        window = (packing.step // self.windows.stride).clamp(max=len(contexts) - 1)
-        said = self(contexts[window, packing.place])
-        place = (packing.step % self.windows.places)[:, None, None]
-        chosen: Tensor = said.take_along_dim(place, 1)[:, 0]
-        return chosen
+        reached = (len(packing.counts) - 1) // self.windows.stride + 1
+        said: Tensor = self(contexts[:reached])
+        window = (packing.step // self.windows.stride).clamp(max=len(said) - 1)
+        return said[window, packing.place, packing.step % self.windows.places]

@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from molvae.base.records import Record
@@ -77,6 +77,12 @@ class ObjectiveConfig(Record):
     decoder_adversarial_weight: NonNegative = 1.0
     free_bits: NonNegative = 0.0
     free_bits_per: Literal["dimension", "molecule"] = "dimension"
+
+    @model_validator(mode="after")
+    def _knows_kinds(self) -> Self:
+        if self.terminal_step is not None and not self.kind_weight:
+            raise ValueError("terminal_step leaves an atom its kind alone; set kind_weight as well")
+        return self
 
     @property
     def even(self) -> bool:

@@ -207,7 +207,11 @@ class SequenceVAE(nn.Module):
         told = self.told(known, conditions)
         seen = self._own_mistakes(packing, seen, told, whole, generator)
         nats, logits, states = self._token_nats(packing, seen, symbols, told)
-        costs = self._weighted(nats, logits, symbols, packing, batch, step, objective)
+        costs = nats
+        if not (objective.even or batch.roles is None or self.frozen):
+            roles = packing.pack(batch.roles[:, 1:])
+            marked = SymbolRoles(roles, step[packing.row], batch.kinds)
+            costs = weighted(nats, logits, symbols, marked, objective)
         reconstruction = costs.sum() / len(batch)
 
         terms = {"reconstruction": Term(nats.detach().sum() / len(batch), reconstruction, 1.0)}
@@ -311,24 +315,6 @@ class SequenceVAE(nn.Module):
     def _rival(self, name: str) -> Discriminator:
         return cast(Discriminator, self.rivals[name])
 
-    def _weighted(
-        self,
-        nats: Tensor,
-        logits: Tensor,
-        symbols: Tensor,
-        packing: Packing,
-        batch: Batch,
-        step: Tensor,
-        objective: ObjectiveConfig,
-    ) -> Tensor:
-        """What each symbol costs by its role and the ``step (b,)`` away, as long as the encoder
-        learns."""
-        if objective.even or batch.roles is None or self.frozen:
-            return nats
-        roles = packing.pack(batch.roles[:, 1:])
-        told = SymbolRoles(roles, step[packing.row], batch.kinds)
-        return weighted(nats, logits, symbols, told, objective)
-
     def _packing(self, lengths: Tensor) -> Packing:
         return Packing.of(lengths - 1, self.device)
 
@@ -416,7 +402,6 @@ class SequenceVAE(nn.Module):
         if not (self.training and self.config.own_mistakes):
             return seen
         some = uniform((len(whole),), generator, whole.device) < self.config.own_mistakes
-        special = torch.tensor([self.pad_id, self.start_id, self.end_id], device=seen.device)
         start = seen.new_full((len(whole),), self.start_id)
         fixed = (packing.step == 0) | ~(some & whole)[packing.row]
         shown = seen
@@ -425,8 +410,9 @@ class SequenceVAE(nn.Module):
                 states = self.decoder.states(packing, shown, told)
                 written = self.decoder.answers(packing, states, told).argmax(1)
                 before = torch.cat([start, written])[packing.previous]
+                special = (before == self.pad_id) | (before == self.start_id)
                 # It goes on where the molecule does: there is no reading on after an end.
-                shown = torch.where(fixed | torch.isin(before, special), seen, before)
+                shown = torch.where(fixed | special | (before == self.end_id), seen, before)
         return shown
 
     def _token_nats(

@@ -73,6 +73,7 @@ def prepare(
     ``tokenizer`` is the model's where it is settled already: that of ``start``, or of a run that is
     resumed; a new model takes that of the corpus.
     """
+    resumed = start is None and tokenizer is not None  # all was settled when it began
     tokenizer = start.tokenizer if start else tokenizer
     if tokenizer is None:
         vocabulary = own_vocabulary(corpus)
@@ -83,9 +84,10 @@ def prepare(
     if sizes.prior.fitted and not same_space:
         # What it was fitted to is no longer what the model writes like.
         sizes = sizes.replace(prior={"kind": "blank" if sizes.forget else "normal"})
-    if start is None and sizes.critic is not None:
+    if start is None and sizes.critic is not None and not resumed:
         raise ConfigError("model.critic is not made by training: molvae models critic")
-    if not (same_space or _draws_as_before(config, sizes, start, vocabulary.tokenizer)):
+    same_draws = _draws_as_before(config, sizes, start, vocabulary.tokenizer)
+    if not (resumed or same_space or same_draws):
         sizes = sizes.model_copy(update={"critic": None})  # it knows another model's habits
     head = resolve_head(corpus, config.data.labels, sizes.head)
     config = with_conditions(corpus, config, start)

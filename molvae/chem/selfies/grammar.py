@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from molvae.chem.selfies.constraints import Constraints
-from molvae.chem.selfies.symbols import DIGIT_OF, Kind, digits_of, read_symbol
+from molvae.chem.selfies.symbols import DIGIT_OF, NOP, Kind, read_symbol
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,14 @@ class Grammar:
     @classmethod
     def of(cls, alphabet: Sequence[str], first_id: int, constraints: Constraints) -> Grammar:
         """Of the symbols whose ids begin with ``first_id``; the ids before do nothing."""
-        none = [""] * first_id + list(alphabet)
-        bonds, ends = np.zeros(len(none), np.int64), np.zeros(len(none), bool)
-        for place, text in enumerate(alphabet, first_id):
-            symbol = read_symbol(text, constraints)
-            if symbol.kind == Kind.ATOM:
-                bonds[place], ends[place] = symbol.order, symbol.capacity <= symbol.order
+        texts = [NOP] * first_id + list(alphabet)
+        symbols = [read_symbol(text, constraints) for text in texts]
+        atoms = np.array([symbol.kind == Kind.ATOM for symbol in symbols], bool)
+        orders = np.array([symbol.order for symbol in symbols], np.int64)
         return cls(
-            digits=np.array([digits_of(symbol) for symbol in none], np.int64),
-            values=np.array([DIGIT_OF.get(symbol, 0) for symbol in none], np.int64),
-            branches=np.array(["Branch" in symbol for symbol in none], bool),
-            bonds=bonds,
-            ends=ends,
+            digits=np.array([symbol.digits for symbol in symbols], np.int64),
+            values=np.array([DIGIT_OF.get(text, 0) for text in texts], np.int64),
+            branches=np.array([symbol.kind == Kind.BRANCH for symbol in symbols], bool),
+            bonds=orders * atoms,
+            ends=atoms & (np.array([symbol.capacity for symbol in symbols]) <= orders),
         )

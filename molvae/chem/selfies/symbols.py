@@ -41,16 +41,6 @@ _ORDER = {"": 1, "=": 2, "#": 3}
 _SPLIT = re.compile(r"\[[^\[\]]*\]|\.")
 
 
-def digits_of(symbol: str) -> int:
-    """How many index symbols follow ``symbol``: 0 but for rings and branches.
-
-    >>> digits_of("[=Branch2]"), digits_of("[C]")
-    (2, 0)
-    """
-    match = _BRANCH.fullmatch(symbol) or _RING.fullmatch(symbol)
-    return int(match["digits"]) if match else 0
-
-
 class Kind(IntEnum):
     """What a symbol asks the decoder to do."""
 
