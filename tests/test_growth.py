@@ -69,3 +69,20 @@ def test_training_goes_on_with_a_wider_decoder_and_refuses_a_narrower(
     assert load_model(wide).model.config.decoder_hidden == 24
     with pytest.raises(ConfigError, match="decoder_hidden is 8 but that of the model"):
         train(corpus, tmp_path / "narrow", job(decoder_hidden=8), start=start, progress=False)
+
+
+def test_new_symbols_in_molecules_longer_than_the_windows_are_refused(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    start = train(corpus, tmp_path / "start", job(**SMALL.to_dict()), progress=False)
+    extend = TrainConfig.parse(
+        {"run": {"steps": 2, "device": "cpu"}, "data": {"new_symbols": "extend"}}
+    )
+
+    def extended(name: str, smiles: list[str]) -> Path:
+        more = build_corpus(Source.molecules(smiles * 4), tmp_path / f"corpus {name}", workers=1)
+        return train(more, tmp_path / name, extend, start=start, progress=False)
+
+    assert load_model(extended("short", ["CCF", "CCCF"])).tokenizer.encode_one("CF")
+    with pytest.raises(ConfigError, match=r"of 31 symbols, and the windows .* --max-symbols"):
+        extended("long", ["C" * 30 + "F"])

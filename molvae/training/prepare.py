@@ -200,6 +200,12 @@ def adopt(start: Loaded, model: SequenceVAE, tokenizer: Tokenizer, *, keep_head:
                 "model.decoder_hidden, and widen the decoder in a run of its own"
             )
         weights = widened(weights, model)
+    if model.latent_dim != start.model.latent_dim:
+        raise ConfigError(
+            f"with its new symbols the corpus has molecules of {tokenizer.max_length} symbols, and "
+            f"the windows of the model end at {start.tokenizer.max_length}; prepare the corpus "
+            f"with --max-symbols {start.tokenizer.max_length}"
+        )
     if more_symbols:
         weights = extend_rows(weights, model, start.tokenizer, tokenizer)
     set_weights(model, weights)
