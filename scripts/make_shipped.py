@@ -10,6 +10,10 @@ writes the model with its figures to ``molvae/shipped/NAME``, and calibrates wha
 anomaly. Training alone needs neither RDKit nor selfies: to train on a machine without them, run the
 first commands that ``--list`` prints, each where it belongs, and come back with ``--model`` and
 ``--corpus``.
+
+Stages that leave the decoder and the critic alone change the latent space and no sample. With
+``--same-draws`` the first is judged anew, and the figures of samples are those of the model that is
+shipped already, once a thousand draws of both have turned out to be the same file.
 """
 
 from __future__ import annotations
@@ -95,15 +99,20 @@ RECIPES = {
 
 
 def steps(
-    name: str, model: Path | None, corpus: Path | None, device: str | None = None
+    name: str,
+    model: Path | None,
+    corpus: Path | None,
+    device: str | None = None,
+    same_draws: bool = False,
 ) -> list[Step]:
     """The commands, of which those that ``model`` and ``corpus`` stand for are left out.
 
-    ``device`` is where models are trained, in place of what their recipes say.
+    ``device`` is where models are trained, in place of what their recipes say. ``same_draws``: a
+    thousand draws of the model and of the shipped one, in place of judging its samples.
     """
     recipe, out = RECIPES[name], RUNS / name
     data = corpus or out / "corpus"
-    trained = model or out / recipe.stages[-1]
+    trained = model or last_stage(name)
     first = []
     if corpus is None:
         first.append(
@@ -126,7 +135,8 @@ def steps(
                     out / stage / "config.json" if head else None,
                 )
             )
-    reference = recipe.reference or data
+    if same_draws:
+        return [*first, _export(name, trained), *_draws(name)]
     return [
         *first,
         Step(
@@ -138,21 +148,47 @@ def steps(
             + f" -o {out}/critic",
             out / "critic" / "config.json",
         ),
-        Step(
-            "Export in half precision",
-            f"molvae models export {out}/critic --half --facts {out}/facts.json -o {out}/export",
-            out / "export" / "config.json",
-        ),
-        *(
-            Step(
-                f"Judge {recipe.samples:,} samples, seed {seed}",
-                f"molvae evaluate --model {out}/export --reference {reference} -n {recipe.samples}"
-                f" --seed {seed} -o {out}/evaluation-{seed}.json",
-                out / f"evaluation-{seed}.json",
-            )
-            for seed in SEEDS
-        ),
+        _export(name, out / "critic"),
+        *_judged(name, recipe.reference or data),
     ]
+
+
+def _export(name: str, model: Path) -> Step:
+    out = RUNS / name
+    return Step(
+        "Export in half precision",
+        f"molvae models export {model} --half --facts {out}/facts.json -o {out}/export",
+        out / "export" / "config.json",
+    )
+
+
+def _judged(name: str, reference: str | Path) -> list[Step]:
+    recipe, out = RECIPES[name], RUNS / name
+    return [
+        Step(
+            f"Judge {recipe.samples:,} samples, seed {seed}",
+            f"molvae evaluate --model {out}/export --reference {reference} -n {recipe.samples}"
+            f" --seed {seed} -o {out}/evaluation-{seed}.json",
+            out / f"evaluation-{seed}.json",
+        )
+        for seed in SEEDS
+    ]
+
+
+def _draws(name: str) -> list[Step]:
+    out = RUNS / name
+    return [
+        Step(
+            f"Draw from {model}",
+            f"molvae generate --model {model} -n 1000 --seed 0 -o {file}",
+            file,
+        )
+        for model, file in zip((out / "export", name), _drawn(name), strict=True)
+    ]
+
+
+def _drawn(name: str) -> tuple[Path, Path]:
+    return RUNS / name / "draws.csv", RUNS / name / "draws-shipped.csv"
 
 
 def recipe_file(stage: str) -> str:
@@ -160,12 +196,20 @@ def recipe_file(stage: str) -> str:
     return f"scripts/recipes/{stage}.toml"
 
 
-def last_step(name: str) -> Step:
-    """The export once more, with the figures of the first: weights for weights the same."""
+def last_stage(name: str) -> Path:
+    """Where training leaves the model."""
+    return RUNS / name / RECIPES[name].stages[-1]
+
+
+def last_step(name: str, model: Path | None = None) -> Step:
+    """The export once more, with the figures of the first: weights for weights the same.
+
+    ``model`` is where it comes from, if not from the step that taught its critic.
+    """
     out = RUNS / name
     return Step(
         "Write the model with its figures",
-        f"molvae models export {out}/critic --half --facts {out}/facts.json"
+        f"molvae models export {model or out / 'critic'} --half --facts {out}/facts.json"
         f" --facts {out}/figures.json -o {SHIPPED / name}",
     )
 
@@ -198,8 +242,7 @@ def figures(files: Sequence[Path]) -> dict[str, Any]:
     rows: list[Mapping[str, float]] = [
         {m["name"]: m["value"] for m in one["measures"] if _is_number(m["value"])} for one in found
     ]
-    names = [name for name in rows[0] if all(name in row for row in rows)]
-    mean = {name: statistics.fmean(row[name] for row in rows) for name in names}
+    mean, span = over_seeds(rows)
     return {
         "figures": {name: mean[name] for name in HEADLINE if name in mean},
         "evaluation": {
@@ -207,7 +250,56 @@ def figures(files: Sequence[Path]) -> dict[str, Any]:
             "seeds": [one["options"]["seed"] for one in found],
             "reference": found[0]["reference"],
             "mean": mean,
-            "range": {n: [min(r[n] for r in rows), max(r[n] for r in rows)] for n in names},
+            "range": span,
+        },
+    }
+
+
+def over_seeds(
+    rows: Sequence[Mapping[str, float]],
+) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """The mean and the least and greatest value of each measure, by its name."""
+    names = [name for name in rows[0] if all(name in row for row in rows)]
+    mean = {name: statistics.fmean(row[name] for row in rows) for name in names}
+    return mean, {n: [min(r[n] for r in rows), max(r[n] for r in rows)] for n in names}
+
+
+def space_anew(name: str) -> dict[str, Any]:
+    """The figures of the shipped model, with those of the latent space measured on the export."""
+    from molvae.generator import load
+    from molvae.metrics.evaluation import latent_measures
+    from molvae.metrics.reference import open_reference
+
+    new, old = (file.read_bytes() for file in _drawn(name))
+    if new != old:
+        raise SystemExit(
+            f"{RUNS / name / 'export'} does not draw what the shipped {name} draws; run this again "
+            "without --same-draws, which judges its samples"
+        )
+    reference = RECIPES[name].reference
+    if reference is None:
+        raise SystemExit(f"{name} is judged by a corpus of its own; run without --same-draws")
+    held_out = next(iter(open_reference(reference).sets.values())).read()
+    model = load(str(RUNS / name / "export"))
+    rows = [
+        {one.name: one.value for one in latent_measures(model, held_out, seed=seed)}
+        for seed in SEEDS
+    ]
+    return renewed(json.loads((SHIPPED / name / "provenance.json").read_text()), rows)
+
+
+def renewed(shipped: Mapping[str, Any], rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """The figures in the provenance of a shipped model, with these measures (one mapping per seed)
+    in place of its own, and when the model was exported whose samples were judged."""
+    mean, span = over_seeds(rows)
+    before = shipped["evaluation"]
+    return {
+        "figures": {name: mean.get(name, value) for name, value in shipped["figures"].items()},
+        "evaluation": {
+            **before,
+            "mean": before["mean"] | mean,
+            "range": before["range"] | span,
+            "samples_judged": before.get("samples_judged", shipped["exported"]["time"]),
         },
     }
 
@@ -220,11 +312,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, help="take this trained model, train none")
     parser.add_argument("--corpus", type=Path, help="take this corpus, prepare none")
     parser.add_argument("--device", help="where to train, other than its recipes say: cpu")
+    parser.add_argument(
+        "--same-draws",
+        action="store_true",
+        help="judge the latent space alone: the shipped model draws the same (which is checked)",
+    )
     parser.add_argument("--list", action="store_true", help="print the commands, run none")
     chosen = parser.parse_args(arguments)
     name, model, corpus = chosen.name, chosen.model, chosen.corpus
-    todo = steps(name, model, corpus, chosen.device)
-    end = [last_step(name), calibration(name, corpus)]
+    todo = steps(name, model, corpus, chosen.device, chosen.same_draws)
+    finished = (model or last_stage(name)) if chosen.same_draws else None
+    end = [last_step(name, finished), calibration(name, corpus)]
     if chosen.list:
         print("\n".join(step.command for step in [*todo, *end]))
         return 0
@@ -236,7 +334,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     (out / "facts.json").write_text(json.dumps(facts, indent=2))
     if code := run_steps(todo, out, {}):
         return code
-    judged = figures([out / f"evaluation-{seed}.json" for seed in SEEDS])
+    judged = (
+        space_anew(name)
+        if chosen.same_draws
+        else figures([out / f"evaluation-{seed}.json" for seed in SEEDS])
+    )
     (out / "figures.json").write_text(json.dumps(judged, indent=2))
     if code := run_steps(end, out, {}):
         return code

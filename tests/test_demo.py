@@ -146,6 +146,45 @@ def test_making_a_model_can_begin_with_one_that_is_trained() -> None:
         make_shipped.main(["moses"])
 
 
+def test_a_model_that_draws_the_same_keeps_its_critic_and_the_figures_of_its_samples() -> None:
+    found = make_shipped.steps("moses", Path("m"), Path("c"), same_draws=True)
+    assert [step.command.split()[1] for step in found] == ["models", "generate", "generate"]
+    assert "models export m " in found[0].command
+    shipped = {
+        "figures": {"FCD/Test": 0.06, "heritability": 0.4},
+        "evaluation": {
+            "mean": {"FCD/Test": 0.06, "heritability": 0.4, "logP": 1.0},
+            "range": {"FCD/Test": [0.05, 0.07], "heritability": [0.3, 0.5], "logP": [1.0, 1.0]},
+            "seeds": [0, 1],
+        },
+        "exported": {"time": "then"},
+    }
+    found_anew = make_shipped.renewed(shipped, [{"heritability": 0.5}, {"heritability": 0.7}])
+    assert found_anew["figures"] == {"FCD/Test": 0.06, "heritability": pytest.approx(0.6)}
+    assert found_anew["evaluation"] == {
+        "mean": {"FCD/Test": 0.06, "heritability": pytest.approx(0.6), "logP": 1.0},
+        "range": {"FCD/Test": [0.05, 0.07], "heritability": [0.5, 0.7], "logP": [1.0, 1.0]},
+        "seeds": [0, 1],
+        "samples_judged": "then",
+    }
+    again = shipped | found_anew | {"exported": {"time": "now"}}
+    assert (
+        make_shipped.renewed(again, [{"heritability": 0.5}])["evaluation"]["samples_judged"]
+        == "then"
+    )
+
+
+def test_other_draws_are_not_given_the_figures_of_the_shipped_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(make_shipped, "RUNS", tmp_path)
+    (tmp_path / "moses").mkdir()
+    for file, text in zip(("draws.csv", "draws-shipped.csv"), ("CC", "CCC"), strict=True):
+        (tmp_path / "moses" / file).write_text(text)
+    with pytest.raises(SystemExit, match="does not draw what the shipped moses draws"):
+        make_shipped.space_anew("moses")
+
+
 @pytest.mark.skipif("druglike" not in molvae.shipped_models(), reason="druglike is not shipped")
 def test_the_demo_reads_its_data_with_the_alphabet_of_the_shipped_model() -> None:
     assert (model_path("druglike") / "tokenizer.json").is_file()

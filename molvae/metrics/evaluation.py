@@ -160,7 +160,9 @@ def evaluate(
     ]
     if generator is not None:
         before = time.monotonic()
-        measures += _of_model(generator, _held_out(held_out, reference), options, progress)
+        measures += latent_measures(
+            generator, _held_out(held_out, reference), seed=options.seed, progress=progress
+        )
         seconds["model"] = time.monotonic() - before
     seconds["all"] = time.monotonic() - start
     held_nearest = yardstick.nearest if yardstick else np.empty(0)
@@ -200,13 +202,16 @@ def _held_out(given: Sequence[str] | None, reference: Reference) -> Sequence[str
     return next(iter(reference.sets.values())).read()
 
 
-def _of_model(
+def latent_measures(
     generator: Generator,
     held_out: Sequence[str],
-    options: EvaluationOptions,
-    progress: bool | None,
+    *,
+    seed: int = 0,
+    progress: bool | None = None,
 ) -> list[Measure]:
-    wanted = HealthOptions(samples=100, seed=options.seed)
+    """The measures of a model beside those of its samples: how it gives back ``held_out`` molecules
+    (SMILES), and how continuous its latent space is."""
+    wanted = HealthOptions(samples=100, seed=seed)
     found = assess(generator, held_out, options=wanted, progress=progress)
     return [
         Measure(name, "model", value, beside, better)

@@ -43,13 +43,13 @@ def kinds_of(grammar: Grammar) -> np.ndarray:
     """The kind of each symbol where it is an atom that others follow and where it is one at an end
     (:attr:`Role.ATOM`, :attr:`Role.TERMINAL`), ``(2, v)`` int64.
 
-    Atoms that others follow are of a kind if they ask for the same bond and others can follow them,
-    and at an end all atoms are; any other symbol is a kind of its own.
+    Atoms are of a kind if they ask for the same bond and, where others follow, if others can follow
+    them; any other symbol is a kind of its own.
     """
     own = np.arange(len(grammar.bonds))
     atoms = grammar.bonds > 0
     alike = grammar.bonds * 2 + grammar.ends
     followed = np.where(atoms, len(own) + alike, own)
-    ending = np.where(atoms, len(own), own)
+    ending = np.where(atoms, len(own) + 2 * grammar.bonds, own)
     _, kinds = np.unique(np.stack([followed, ending]), return_inverse=True)
     return kinds.reshape(2, -1).astype(np.int64)
