@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from tiny import sample_smiles
 from typer.testing import CliRunner
 
@@ -85,6 +86,16 @@ def test_what_to_type_next_is_said_unless_quiet(corpus, tmp_path):
     result = run("-c", corpus, "-o", tmp_path / "a", *loud)
     assert f"molvae health {tmp_path / 'a'}" in result.output
     assert run("-c", corpus, "-o", tmp_path / "b", *SMALL).output == ""
+
+
+@pytest.mark.parametrize("has_amx", [True, False])
+def test_bf16_on_a_processor_without_it_is_advised_against(corpus, tmp_path, monkeypatch, has_amx):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_amx)
+    loud = [flag for flag in SMALL if flag != "-q"]
+    result = run("-c", corpus, "-o", tmp_path / "a", *loud, "--set", "run.precision=bf16")
+    assert result.exit_code == 0, result.output
+    assert ("--set run.precision=fp32" in result.stderr) != has_amx
+    assert "run.precision" not in run("-c", corpus, "-o", tmp_path / "b", *loud).output
 
 
 def test_of_many_processes_one_says_it(corpus, tmp_path, monkeypatch):

@@ -83,6 +83,7 @@ def train(
     model.latent_dim. Under torchrun all its processes train together:
     torchrun --nproc-per-node 4 -m molvae train run.toml
     """
+    from molvae.training.devices import advice_on_precision
     from molvae.training.job import TrainJob, run_job
 
     job = settings(
@@ -108,6 +109,8 @@ def train(
         optimiser__learning_rate=learning_rate,
         optimiser__batch_size=batch_size,
     )
-    out = run_job(job, progress=show(quiet))
     first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started
+    if advice := advice_on_precision(job.run.device, job.run.precision):
+        say(advice, quiet or not first)
+    out = run_job(job, progress=show(quiet))
     say(f"The model is in {out}. Next: molvae health {out}", quiet or not first)

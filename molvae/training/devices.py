@@ -41,6 +41,18 @@ def make_fabric(device: str, precision: str) -> Fabric:
     return fabric
 
 
+def advice_on_precision(device: str, precision: str) -> str | None:
+    """A sentence where bf16 was asked for and this processor, which would train, has no products of
+    it; else None."""
+    kind = _best_kind() if device == "auto" else device
+    if precision != "bf16" or kind != "cpu" or torch.cpu._is_amx_tile_supported():
+        return None
+    return (
+        "this processor has no instructions for bf16 (AMX), which is many times slower here than "
+        "fp32: --set run.precision=fp32"
+    )
+
+
 def _best_kind() -> str:
     if torch.cuda.is_available():
         return "cuda"
