@@ -54,9 +54,10 @@ class ObjectiveConfig(Record):
     goes on; every symbol that makes a ring or branch is a kind of its own. An atom of the right
     kind in place of another makes a relative, so it is within kinds that a small step may change a
     symbol. An atom at an end must be itself only where z is shown no further than ``terminal_step``
-    away (see ``model.latent_noise``; None: everywhere), and further than ``terminal_limit`` it must
-    be any of its kind, the common more often than the rare (None: nowhere), so that it is what
-    changes first. For as long as the encoder learns, as well.
+    away (see ``model.latent_noise``; None: everywhere), so that it is what changes first.
+    ``relative_weight`` is that of the squared difference between ``relative_distance`` and how far
+    a molecule's z is from that of a relative with another atom of the kind at one end: a neighbour
+    in z is then a relative. For as long as the encoder learns, as well.
 
     ``commitment_weight`` is that of the squared distance to the codes of a VQ-VAE, ``mmd_weight``
     that of the discrepancy between a batch's z and draws of N(0, I), the adversarial weights those
@@ -72,7 +73,8 @@ class ObjectiveConfig(Record):
     terminal_weight: NonNegative = 1.0
     kind_weight: NonNegative = 0.0
     terminal_step: NonNegative | None = None
-    terminal_limit: NonNegative | None = None
+    relative_weight: NonNegative = 0.0
+    relative_distance: Annotated[float, Field(gt=0)] = 2.5
     commitment_weight: NonNegative = 0.25
     mmd_weight: NonNegative = 0.0
     latent_adversarial_weight: NonNegative = 1.0
@@ -82,9 +84,8 @@ class ObjectiveConfig(Record):
 
     @model_validator(mode="after")
     def _knows_kinds(self) -> Self:
-        for name in ("terminal_step", "terminal_limit"):
-            if getattr(self, name) is not None and not self.kind_weight:
-                raise ValueError(f"{name} leaves an atom its kind alone; set kind_weight as well")
+        if self.terminal_step is not None and not self.kind_weight:
+            raise ValueError("terminal_step leaves an atom its kind alone; set kind_weight as well")
         return self
 
     @property
@@ -183,21 +184,5 @@ def weighted(
     within = nats - of_kind
     if config.terminal_step is not None:
         within = within * ~(ending & (told.step > config.terminal_step))
-    if config.terminal_limit is not None:
-        within = torch.where(
-            ending & (told.step > config.terminal_limit),
-            _any_of_kind(logits, symbols, ending, others),
-            within,
-        )
     of_kind_weights = weights + config.kind_weight
     return (of_kind_weights * of_kind + weights * within) / of_kind_weights.mean()
-
-
-def _any_of_kind(logits: Tensor, symbols: Tensor, ending: Tensor, others: Tensor) -> Tensor:
-    """The cross-entropy ``(n,)`` of each symbol's kind, given the kind, to what stands at ends in
-    the batch, its frequencies evened by a square root; ``others (n, v)`` are not of the kind."""
-    often = torch.bincount(symbols[ending], minlength=logits.shape[1]).to(logits.dtype).sqrt()
-    wanted = often * ~others
-    wanted = wanted / wanted.sum(1, keepdim=True).clamp(min=1)
-    own = logits.masked_fill(others, -torch.inf).log_softmax(1)
-    return -(wanted * own.masked_fill(others, 0.0)).sum(1)
