@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from rdkit import Chem
+from tiny import sample_smiles
 
 from molvae.base.errors import ConfigError
 from molvae.chem.tokenizer import Tokenizer
@@ -26,6 +28,7 @@ from molvae.training.checkpoint import load_model
 from molvae.training.config import TrainConfig
 from molvae.training.loop import train
 from molvae.training.prior import fit_prior, with_prior
+from molvae.training.roles import roles_of
 
 LOCAL = ModelConfig(
     embedding_dim=8,
@@ -185,7 +188,26 @@ def test_rings_and_branches_with_their_indices_and_the_atoms_at_ends_are_told_ap
         ]
 
     assert marked(Role.STRUCTURAL)[:2] == ["[Ring1] [=Branch1]", "[=Branch1] [C]"]
-    assert marked(Role.TERMINAL) == ["", "[=O] [N]", "[F] [Cl] [O]", "[O] [N]"]
+    assert marked(Role.TERMINAL) == ["", "[C] [=O] [N]", "[C] [F] [Cl] [O]", "[C] [O] [N]"]
+
+
+@pytest.mark.parametrize("name", ["moses_2000", "zinc250k_2000"])
+def test_the_first_atom_is_at_an_end_where_it_has_one_neighbour(name: str) -> None:
+    # Spelt from any atom, so that the first may be in a ring or in the middle of a chain.
+    rng = np.random.default_rng(0)
+    molecules = [Chem.MolFromSmiles(smiles) for smiles in sample_smiles(name, 600)]
+    texts = [
+        Chem.MolToSmiles(mol, rootedAtAtom=int(rng.integers(mol.GetNumAtoms())))
+        for mol in molecules
+    ]
+    tokenizer = Tokenizer.from_smiles(texts)
+    batch = Batch.collate([tokenizer.encode_one(text) for text in texts])
+    lengths = batch.lengths.numpy() - 2
+    roles = roles_of(batch.tokens.numpy(), lengths, tokenizer.grammar)
+    firsts = [Chem.MolFromSmiles(text).GetAtomWithIdx(0) for text in texts]
+    hanging = np.array([atom.GetDegree() == 1 for atom in firsts])
+    assert 0.1 < hanging.mean() < 0.9
+    assert ((roles[:, 1] == Role.TERMINAL) == hanging).all()
 
 
 @pytest.mark.parametrize(

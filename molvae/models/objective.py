@@ -27,7 +27,7 @@ NonNegative = Annotated[float, Field(ge=0)]
 
 
 class Role(IntEnum):
-    """What a symbol is for: an atom that others follow, one at the end of a branch or of the
+    """What a symbol is for: an atom with others on both sides, one at an end of a branch or of the
     molecule, or a part of a ring or branch, its index symbols included."""
 
     ATOM = 0

@@ -14,9 +14,10 @@ def roles_of(tokens: np.ndarray, lengths: np.ndarray, grammar: Grammar) -> np.nd
     """The :class:`Role` of each of ``tokens (b, t)``, uint8.
 
     Rows are start, ``lengths (b,)`` symbols, end, padding. Terminal is the atom at the end of the
-    molecule or of a branch.
+    molecule or of a branch, and the first if the second is all that hangs on it.
     """
     b, t = tokens.shape
+    rows = np.arange(b)
     digits = grammar.digits[tokens]
     structural, begins = np.zeros((b, t), bool), np.zeros((b, t), bool)
     left = np.zeros(b, np.int64)  # index symbols still to come
@@ -24,19 +25,47 @@ def roles_of(tokens: np.ndarray, lengths: np.ndarray, grammar: Grammar) -> np.nd
         begins[:, step] = (left == 0) & (digits[:, step] > 0)
         structural[:, step] = (left > 0) | begins[:, step]
         left = np.where(left > 0, left - 1, digits[:, step])
-    ends = np.zeros((b, t), bool)
-    ends[np.arange(b), lengths] = True
-    row, place = np.nonzero(begins & grammar.branches[tokens])
+    row, place = np.nonzero(begins)
     count = digits[row, place]
     index = np.zeros(len(row), np.int64)
     for k in range(1, int(count.max(initial=0)) + 1):
         value = grammar.values[tokens[row, np.minimum(place + k, t - 1)]]
         index = np.where(k <= count, index * BASE + value, index)
     last = place + count + index + 1  # a branch has one symbol more than its index says
-    inside = last <= lengths[row]
+    opens = grammar.branches[tokens[row, place]]
+    inside = opens & (last <= lengths[row])
+    branches = row[inside], place[inside], last[inside]
+    rings = row[~opens], place[~opens], index[~opens]
+    ends = np.zeros((b, t), bool)
+    ends[rows, lengths] = True
     ends[row[inside], last[inside]] = True
+    hung_on = structural[rows, np.minimum(2, lengths)] | _closed(structural, branches, rings)
+    ends[:, 1] |= ~hung_on
     roles = np.where(structural, Role.STRUCTURAL, np.where(ends, Role.TERMINAL, Role.ATOM))
     return roles.astype(np.uint8)
+
+
+Places = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _closed(structural: np.ndarray, branches: Places, rings: Places) -> np.ndarray:
+    """Whether a ring is closed at the first atom of each row of ``structural (b, t)``, ``(b,)``.
+
+    ``branches`` have a row, the place where they begin and their last place, ``rings`` a row, their
+    place and their index.
+    """
+    b, t = structural.shape
+    before = np.tile(np.arange(-1, t - 1), (b, 1))  # in the chain: after a branch, where it began
+    row, first, last = branches
+    np.minimum.at(before, (row, last + 1), first)
+    row, place, index = rings
+    place = before[row, place]
+    while (back := structural[row, place]).any():
+        place = np.where(back, before[row, place], place)
+    atoms = np.cumsum(~structural, axis=1) - 1  # up to each place, without the start
+    closed = np.zeros(b, bool)
+    closed[row[atoms[row, place] <= index + 2]] = True
+    return closed
 
 
 def kinds_of(grammar: Grammar) -> np.ndarray:
