@@ -90,7 +90,8 @@ def test_what_to_type_next_is_said_unless_quiet(corpus, tmp_path):
 
 @pytest.mark.parametrize("has_amx", [True, False])
 def test_bf16_on_a_processor_without_it_is_advised_against(corpus, tmp_path, monkeypatch, has_amx):
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_amx)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_amx, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False, raising=False)
     loud = [flag for flag in SMALL if flag != "-q"]
     result = run("-c", corpus, "-o", tmp_path / "a", *loud, "--set", "run.precision=bf16")
     assert result.exit_code == 0, result.output

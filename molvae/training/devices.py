@@ -45,12 +45,19 @@ def advice_on_precision(device: str, precision: str) -> str | None:
     """A sentence where bf16 was asked for and this processor, which would train, has no products of
     it; else None."""
     kind = _best_kind() if device == "auto" else device
-    if precision != "bf16" or kind != "cpu" or torch.cpu._is_amx_tile_supported():
+    if precision != "bf16" or kind != "cpu" or _multiplies_bf16():
         return None
     return (
-        "this processor has no instructions for bf16 (AMX), which is many times slower here than "
+        "this processor has no instructions for bf16, which may be many times slower here than "
         "fp32: --set run.precision=fp32"
     )
+
+
+def _multiplies_bf16() -> bool:
+    """Whether the CPU has instructions for it; True where this torch cannot tell."""
+    tests = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    known = [test for test in tests if hasattr(torch.cpu, test)]
+    return not known or any(getattr(torch.cpu, test)() for test in known)
 
 
 def _best_kind() -> str:
