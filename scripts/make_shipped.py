@@ -112,7 +112,7 @@ def steps(
     """
     recipe, out = RECIPES[name], RUNS / name
     data = corpus or out / "corpus"
-    trained = model or last_stage(name)
+    trained = model or out / recipe.stages[-1]
     first = []
     if corpus is None:
         first.append(
@@ -196,11 +196,6 @@ def recipe_file(stage: str) -> str:
     return f"scripts/recipes/{stage}.toml"
 
 
-def last_stage(name: str) -> Path:
-    """Where training leaves the model."""
-    return RUNS / name / RECIPES[name].stages[-1]
-
-
 def last_step(name: str, model: Path | None = None) -> Step:
     """The export once more, with the figures of the first: weights for weights the same.
 
@@ -277,8 +272,7 @@ def space_anew(name: str) -> dict[str, Any]:
             "without --same-draws, which judges its samples"
         )
     reference = RECIPES[name].reference
-    if reference is None:
-        raise SystemExit(f"{name} is judged by a corpus of its own; run without --same-draws")
+    assert reference is not None
     held_out = next(iter(open_reference(reference).sets.values())).read()
     model = load(str(RUNS / name / "export"))
     rows = [
@@ -320,9 +314,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print the commands, run none")
     chosen = parser.parse_args(arguments)
     name, model, corpus = chosen.name, chosen.model, chosen.corpus
+    if chosen.same_draws and model is None:
+        parser.error("--same-draws is for a model that learnt on from the shipped one: --model DIR")
+    if chosen.same_draws and RECIPES[name].reference is None:
+        parser.error(f"{name} is judged by a corpus of its own, which --same-draws cannot do")
     todo = steps(name, model, corpus, chosen.device, chosen.same_draws)
-    finished = (model or last_stage(name)) if chosen.same_draws else None
-    end = [last_step(name, finished), calibration(name, corpus)]
+    end = [last_step(name, model if chosen.same_draws else None), calibration(name, corpus)]
     if chosen.list:
         print("\n".join(step.command for step in [*todo, *end]))
         return 0

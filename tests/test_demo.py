@@ -174,6 +174,15 @@ def test_a_model_that_draws_the_same_keeps_its_critic_and_the_figures_of_its_sam
     )
 
 
+@pytest.mark.parametrize("arguments", [["moses"], ["druglike", "--model", "m"]])
+def test_what_cannot_be_judged_by_its_space_alone_is_refused_before_anything_runs(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        make_shipped.main([*arguments, "--same-draws", "--hardware", "a core"])
+    assert "same-draws" in capsys.readouterr().err
+
+
 def test_other_draws_are_not_given_the_figures_of_the_shipped_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
