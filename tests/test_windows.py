@@ -28,7 +28,7 @@ from molvae.training.checkpoint import load_model
 from molvae.training.config import TrainConfig
 from molvae.training.loop import train
 from molvae.training.prior import fit_prior, with_prior
-from molvae.training.roles import roles_of
+from molvae.training.roles import roles_and_hosts
 
 LOCAL = ModelConfig(
     embedding_dim=8,
@@ -192,7 +192,7 @@ def test_rings_and_branches_with_their_indices_and_the_atoms_at_ends_are_told_ap
 
 
 @pytest.mark.parametrize("name", ["moses_2000", "zinc250k_2000"])
-def test_the_first_atom_is_at_an_end_where_it_has_one_neighbour(name: str) -> None:
+def test_an_atom_with_one_neighbour_is_at_an_end_and_hangs_on_it(name: str) -> None:
     # Spelt from any atom, so that the first may be in a ring or in the middle of a chain.
     rng = np.random.default_rng(0)
     molecules = [Chem.MolFromSmiles(smiles) for smiles in sample_smiles(name, 600)]
@@ -202,10 +202,22 @@ def test_the_first_atom_is_at_an_end_where_it_has_one_neighbour(name: str) -> No
     ]
     tokenizer = Tokenizer.from_smiles(texts)
     batch = Batch.collate([tokenizer.encode_one(text) for text in texts])
-    lengths = batch.lengths.numpy() - 2
-    roles = roles_of(batch.tokens.numpy(), lengths, tokenizer.grammar)
-    firsts = [Chem.MolFromSmiles(text).GetAtomWithIdx(0) for text in texts]
-    hanging = np.array([atom.GetDegree() == 1 for atom in firsts])
+    tokens, lengths = batch.tokens.numpy(), batch.lengths.numpy() - 2
+    roles, hosts = roles_and_hosts(tokens, lengths, tokenizer.grammar)
+    firsts = []
+    for row, text in enumerate(texts):
+        # Symbols name atoms in the order of the text.
+        places = 1 + np.flatnonzero(roles[row, 1 : lengths[row] + 1] != Role.STRUCTURAL)
+        atoms = Chem.MolFromSmiles(text).GetAtoms()
+        assert len(places) == len(atoms)
+        for atom, place in zip(atoms, places, strict=True):
+            if atom.GetDegree() != 1:
+                continue
+            assert roles[row, place] == Role.TERMINAL
+            on = tokens[row, places[atom.GetNeighbors()[0].GetIdx()]]
+            assert hosts[row, place] == on + len(tokenizer.grammar.bonds) * (atom.GetIdx() == 0)
+        firsts.append(atoms[0].GetDegree() == 1)
+    hanging = np.array(firsts)
     assert 0.1 < hanging.mean() < 0.9
     assert ((roles[:, 1] == Role.TERMINAL) == hanging).all()
 

@@ -18,6 +18,7 @@ class Batch:
     """``tokens (b, t)`` int64: start, the symbols, end, then padding; ``lengths (b,)`` int64 counts
     start and end; ``labels (b, p)`` float32, NaN where missing (None: no labels at all);
     ``roles (b, t)`` uint8, each symbol's :class:`~molvae.models.objective.Role` (None: not told);
+    ``hosts (b, t)`` int64, what each atom hangs on, as one number for each host (None: not told);
     ``kinds (2, v)`` int64, which symbols are relatives of each other, as an atom that others follow
     and as one at an end (None: not told); ``conditions (b, k)`` float32, what a conditional model
     is told, NaN where missing (None: none).
@@ -30,6 +31,7 @@ class Batch:
     lengths: Tensor
     labels: Tensor | None = None
     roles: Tensor | None = None
+    hosts: Tensor | None = None
     kinds: Tensor | None = None
     packing: Packing | None = None
     conditions: Tensor | None = None
@@ -85,6 +87,7 @@ class Batch:
             self.lengths,
             changed(self.labels),
             changed(self.roles),
+            changed(self.hosts),
             changed(self.kinds),
             None if self.packing is None else self.packing.each(change),
             changed(self.conditions),

@@ -57,7 +57,9 @@ class ObjectiveConfig(Record):
     away (see ``model.latent_noise``; None: everywhere), so that it is what changes first.
     ``relative_weight`` is that of the squared difference between ``relative_distance`` and how far
     a molecule's z is from that of a relative with another atom of the kind at one end: a neighbour
-    in z is then a relative. For as long as the encoder learns, as well.
+    in z is then a relative. For as long as the encoder learns, as well. ``relative_share`` of the
+    molecules with a relative are learnt as that relative: it is then what the decoder writes at the
+    relative's place, rather than the molecule that is near it in the data.
 
     ``commitment_weight`` is that of the squared distance to the codes of a VQ-VAE, ``mmd_weight``
     that of the discrepancy between a batch's z and draws of N(0, I), the adversarial weights those
@@ -74,6 +76,7 @@ class ObjectiveConfig(Record):
     kind_weight: NonNegative = 0.0
     terminal_step: NonNegative | None = None
     relative_weight: NonNegative = 0.0
+    relative_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     relative_distance: Annotated[float, Field(gt=0)] = 2.5
     commitment_weight: NonNegative = 0.25
     mmd_weight: NonNegative = 0.0
@@ -86,6 +89,8 @@ class ObjectiveConfig(Record):
     def _knows_kinds(self) -> Self:
         if self.terminal_step is not None and not self.kind_weight:
             raise ValueError("terminal_step leaves an atom its kind alone; set kind_weight as well")
+        if self.relative_share and not self.relative_weight:
+            raise ValueError("relative_share is of relatives at a distance; set relative_weight")
         return self
 
     @property

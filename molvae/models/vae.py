@@ -33,7 +33,7 @@ from molvae.models.objective import (
 from molvae.models.packing import Packing
 from molvae.models.parts import normal, uniform
 from molvae.models.prior import make_prior
-from molvae.models.relatives import relatives
+from molvae.models.relatives import relatives, relatives_term, swapped
 from molvae.models.windows import Windows, forget
 
 _LOOKS = 2  # times that the decoder looks at what it has written before it goes on from there
@@ -195,6 +195,11 @@ class SequenceVAE(nn.Module):
         ``latent_adversarial`` and ``decoder_adversarial``.
         """
         packing = batch.packing or self._packing(batch.lengths)
+        related = None
+        if objective.relative_weight and batch.hosts is not None and not self.frozen:
+            related, some = relatives(packing, batch, generator)
+            share = objective.relative_share if self.training else 0.0
+            batch, related = swapped(packing, batch, related, some, share, generator)
         symbols = packing.pack(batch.tokens[:, 1:])
         if self.training and self.config.conditions is not None and batch.conditions is not None:
             known = drop(batch.conditions, self.config.conditions, generator)
@@ -225,9 +230,9 @@ class SequenceVAE(nn.Module):
         if not isinstance(posterior, Point):
             weight = objective.kl_weight if kl_weight is None else kl_weight
             terms["kl"] = kl_term(posterior.kl(), objective, weight)
-        told_kinds = batch.roles is not None and batch.kinds is not None
-        if objective.relative_weight and told_kinds and not self.frozen:
-            terms["relatives"] = self._relatives(packing, batch, posterior, objective, generator)
+        if related is not None:
+            theirs = self._posterior(packing, related, conditions)
+            terms["relatives"] = relatives_term(posterior.mean, theirs.mean, some, objective)
         if (codebook := self.bottleneck.codebook) is not None:
             apart = codebook.commitment(z).mean()
             terms["commitment"] = Term(apart.detach(), apart, objective.commitment_weight)
@@ -345,26 +350,6 @@ class SequenceVAE(nn.Module):
                 places = torch.cat([places, known[packing.row].to(places.dtype)], 1)
         posterior: Posterior = self.bottleneck(packing, features, places)
         return posterior
-
-    def _relatives(
-        self,
-        packing: Packing,
-        batch: Batch,
-        posterior: Posterior,
-        objective: ObjectiveConfig,
-        generator: torch.Generator,
-    ) -> Term:
-        """How far in z the molecules are from relatives of theirs, on average of those that have
-        one, and what it costs."""
-        assert batch.roles is not None
-        assert batch.kinds is not None
-        symbols, roles = (packing.pack(x[:, 1:]) for x in (batch.tokens, batch.roles))
-        other, some = relatives(packing, symbols, roles, batch.kinds, generator)
-        theirs = self._posterior(packing, other, batch.conditions)
-        apart = torch.linalg.vector_norm(posterior.mean - theirs.mean, dim=1)
-        off = (apart - objective.relative_distance).square() * some
-        count = some.sum().clamp(min=1)
-        return Term(apart.detach().sum() / count, off.sum() / count, objective.relative_weight)
 
     def _known(
         self, z: Tensor, symbols: Tensor, generator: torch.Generator

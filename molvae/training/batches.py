@@ -17,7 +17,7 @@ from molvae.base.errors import InputError
 from molvae.base.seeds import derive_seed
 from molvae.chem.selfies import Grammar
 from molvae.models.batch import Batch
-from molvae.training.roles import kinds_of, roles_of
+from molvae.training.roles import kinds_of, roles_and_hosts
 
 POOL = 32
 """Batches whose molecules are sorted by length together."""
@@ -115,11 +115,13 @@ class Molecules:
         tokens[:, 1:-1] = np.where(columns <= last, symbols, self.pad_id)
         tokens[np.arange(len(rows)), lengths + 1] = self.end_id
         told = self.conditions
+        roles, hosts = self._roles_and_hosts(tokens, lengths)
         return Batch(
             tokens=torch.from_numpy(tokens),
             lengths=torch.from_numpy(lengths + 2),
             labels=torch.from_numpy(self.labels[rows]),
-            roles=self._roles(tokens, lengths),
+            roles=roles,
+            hosts=hosts,
             kinds=self._kinds,
             conditions=None if told is None else torch.from_numpy(told[rows]),
         )
@@ -128,10 +130,13 @@ class Molecules:
     def _kinds(self) -> torch.Tensor | None:
         return None if self.grammar is None else torch.from_numpy(kinds_of(self.grammar))
 
-    def _roles(self, tokens: np.ndarray, lengths: np.ndarray) -> torch.Tensor | None:
+    def _roles_and_hosts(
+        self, tokens: np.ndarray, lengths: np.ndarray
+    ) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
         if self.grammar is None:
-            return None
-        return torch.from_numpy(roles_of(tokens, lengths, self.grammar))
+            return None, None
+        roles, hosts = roles_and_hosts(tokens, lengths, self.grammar)
+        return torch.from_numpy(roles), torch.from_numpy(hosts)
 
 
 def parts(rows: np.ndarray, count: int) -> list[np.ndarray]:

@@ -10,11 +10,15 @@ from molvae.chem.selfies.symbols import BASE
 from molvae.models.objective import Role
 
 
-def roles_of(tokens: np.ndarray, lengths: np.ndarray, grammar: Grammar) -> np.ndarray:
-    """The :class:`Role` of each of ``tokens (b, t)``, uint8.
+def roles_and_hosts(
+    tokens: np.ndarray, lengths: np.ndarray, grammar: Grammar
+) -> tuple[np.ndarray, np.ndarray]:
+    """The :class:`Role` of each of ``tokens (b, t)``, uint8, and what each atom hangs on, int64.
 
     Rows are start, ``lengths (b,)`` symbols, end, padding. Terminal is the atom at the end of the
-    molecule or of a branch, and the first if the second is all that hangs on it.
+    molecule or of a branch, and the first if the second is all that hangs on it. An atom hangs on
+    the one before it in its chain, whose symbol is told, and the first on the second, told as many
+    more as there are symbols: by its own symbol it says with what bond.
     """
     b, t = tokens.shape
     rows = np.arange(b)
@@ -34,38 +38,26 @@ def roles_of(tokens: np.ndarray, lengths: np.ndarray, grammar: Grammar) -> np.nd
     last = place + count + index + 1  # a branch has one symbol more than its index says
     opens = grammar.branches[tokens[row, place]]
     inside = opens & (last <= lengths[row])
-    branches = row[inside], place[inside], last[inside]
-    rings = row[~opens], place[~opens], index[~opens]
+    # The atom before each in its chain: after a branch, the one that it hangs on.
+    before = np.tile(np.arange(-1, t - 1), (b, 1))
+    np.minimum.at(before, (row[inside], last[inside] + 1), place[inside])
+    before[:, 0] = 0
+    everywhere = rows[:, None]
+    while (back := structural[everywhere, before]).any():
+        before = np.where(back, before[everywhere, before], before)
     ends = np.zeros((b, t), bool)
     ends[rows, lengths] = True
     ends[row[inside], last[inside]] = True
-    hung_on = structural[rows, np.minimum(2, lengths)] | _closed(structural, branches, rings)
+    # A ring that is closed at the first atom hangs on it too.
+    atoms = np.cumsum(~structural, axis=1) - 1  # up to each place, without the start
+    rings = row[~opens], place[~opens]
+    hung_on = structural[rows, np.minimum(2, lengths)]
+    hung_on[rings[0][atoms[rings[0], before[rings]] <= index[~opens] + 2]] = True
     ends[:, 1] |= ~hung_on
     roles = np.where(structural, Role.STRUCTURAL, np.where(ends, Role.TERMINAL, Role.ATOM))
-    return roles.astype(np.uint8)
-
-
-Places = tuple[np.ndarray, np.ndarray, np.ndarray]
-
-
-def _closed(structural: np.ndarray, branches: Places, rings: Places) -> np.ndarray:
-    """Whether a ring is closed at the first atom of each row of ``structural (b, t)``, ``(b,)``.
-
-    ``branches`` have a row, the place where they begin and their last place, ``rings`` a row, their
-    place and their index.
-    """
-    b, t = structural.shape
-    before = np.tile(np.arange(-1, t - 1), (b, 1))  # in the chain: after a branch, where it began
-    row, first, last = branches
-    np.minimum.at(before, (row, last + 1), first)
-    row, place, index = rings
-    place = before[row, place]
-    while (back := structural[row, place]).any():
-        place = np.where(back, before[row, place], place)
-    atoms = np.cumsum(~structural, axis=1) - 1  # up to each place, without the start
-    closed = np.zeros(b, bool)
-    closed[row[atoms[row, place] <= index + 2]] = True
-    return closed
+    hosts = tokens[everywhere, before]
+    hosts[:, 1] = tokens[:, min(2, t - 1)] + len(grammar.bonds)
+    return roles.astype(np.uint8), hosts
 
 
 def kinds_of(grammar: Grammar) -> np.ndarray:
