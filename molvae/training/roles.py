@@ -1,5 +1,5 @@
-"""Which symbols of a batch make rings and branches, which atoms nothing hangs on, and which symbols
-are relatives of each other."""
+"""Which symbols of a batch make rings and branches, which atoms nothing hangs on and what they hang
+on, and which symbols are relatives of each other."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from molvae.models.objective import Role
 def roles_and_hosts(
     tokens: np.ndarray, lengths: np.ndarray, grammar: Grammar
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The :class:`Role` of each of ``tokens (b, t)``, uint8, and what each atom hangs on, int64.
+    """The :class:`Role` of each of ``tokens (b, t)``, uint8, and what the terminal ones hang on,
+    int64, 0 for others.
 
     Rows are start, ``lengths (b,)`` symbols, end, padding. Terminal is the atom at the end of the
-    molecule or of a branch, and the first if the second is all that hangs on it. An atom hangs on
-    the one before it in its chain, whose symbol is told, and the first on the second, told as many
-    more as there are symbols: by its own symbol it says with what bond.
+    molecule or of a branch, and the first if the second is all that hangs on it. It hangs on the
+    one before it in its chain, whose symbol is told, and the first on the second, told as many more
+    as there are symbols: by its own symbol that says with what bond.
     """
     b, t = tokens.shape
     rows = np.arange(b)
@@ -38,25 +39,29 @@ def roles_and_hosts(
     last = place + count + index + 1  # a branch has one symbol more than its index says
     opens = grammar.branches[tokens[row, place]]
     inside = opens & (last <= lengths[row])
-    # The atom before each in its chain: after a branch, the one that it hangs on.
-    before = np.tile(np.arange(-1, t - 1), (b, 1))
+    before = np.tile(np.arange(-1, t - 1), (b, 1))  # in the chain: after a branch, where it began
     np.minimum.at(before, (row[inside], last[inside] + 1), place[inside])
-    before[:, 0] = 0
-    everywhere = rows[:, None]
-    while (back := structural[everywhere, before]).any():
-        before = np.where(back, before[everywhere, before], before)
+
+    def atom_before(row: np.ndarray, place: np.ndarray) -> np.ndarray:
+        place = before[row, place]
+        while (back := structural[row, place]).any():
+            place = np.where(back, before[row, place], place)
+        return place
+
     ends = np.zeros((b, t), bool)
     ends[rows, lengths] = True
     ends[row[inside], last[inside]] = True
-    # A ring that is closed at the first atom hangs on it too.
+    # The second atom is all that hangs on the first if neither a branch nor a ring does.
     atoms = np.cumsum(~structural, axis=1) - 1  # up to each place, without the start
-    rings = row[~opens], place[~opens]
+    row, place, index = row[~opens], place[~opens], index[~opens]
     hung_on = structural[rows, np.minimum(2, lengths)]
-    hung_on[rings[0][atoms[rings[0], before[rings]] <= index[~opens] + 2]] = True
+    hung_on[row[atoms[row, atom_before(row, place)] <= index + 2]] = True
     ends[:, 1] |= ~hung_on
     roles = np.where(structural, Role.STRUCTURAL, np.where(ends, Role.TERMINAL, Role.ATOM))
-    hosts = tokens[everywhere, before]
-    hosts[:, 1] = tokens[:, min(2, t - 1)] + len(grammar.bonds)
+    hosts = np.zeros((b, t), np.int64)
+    row, place = np.nonzero(ends & ~structural)
+    hosts[row, place] = tokens[row, atom_before(row, place)]
+    hosts[:, 1] = np.where(hosts[:, 1] > 0, tokens[:, min(2, t - 1)] + len(grammar.bonds), 0)
     return roles.astype(np.uint8), hosts
 
 
