@@ -77,7 +77,7 @@ RECIPES = {
         about="Samples like MOSES and reconstructs it: lead-like molecules of ZINC, without "
         "charges and stereo.",
         prepare="moses",
-        stages=("moses", "moses_reading", "moses_exact"),
+        stages=("moses", "moses_reading", "moses_exact", "moses_kinds", "moses_relatives"),
         draws=500_000,
         candidates=4,
         samples=30_000,
