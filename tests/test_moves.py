@@ -190,7 +190,7 @@ def test_the_weight_of_the_kl_is_the_one_that_the_space_was_trained_with(
     ]
     # The settings of druglike are those of the run that fitted its head.
     weights = [lesson.objective.kl_weight for lesson in lessons]
-    assert weights == [refresh.KL_WEIGHT, 0.015, refresh.KL_WEIGHT]
+    assert weights == [refresh.KL_WEIGHT, 0.002, refresh.KL_WEIGHT]
 
 
 def test_a_space_that_its_prior_was_fitted_to_is_not_moved(generator: Generator) -> None:
