@@ -18,7 +18,8 @@ class Batch:
     """``tokens (b, t)`` int64: start, the symbols, end, then padding; ``lengths (b,)`` int64 counts
     start and end; ``labels (b, p)`` float32, NaN where missing (None: no labels at all);
     ``roles (b, t)`` uint8, each symbol's :class:`~molvae.models.objective.Role` (None: not told);
-    ``hosts (b, t)`` int64, what each atom hangs on, as one number for each host (None: not told);
+    ``hosts (b, t)`` int64, what each terminal one hangs on, as a number for each host, else 0
+    (None: not told);
     ``kinds (2, v)`` int64, which symbols are relatives of each other, as an atom that others follow
     and as one at an end (None: not told); ``conditions (b, k)`` float32, what a conditional model
     is told, NaN where missing (None: none).

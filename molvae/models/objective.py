@@ -89,6 +89,10 @@ class ObjectiveConfig(Record):
     def _knows_kinds(self) -> Self:
         if self.terminal_step is not None and not self.kind_weight:
             raise ValueError("terminal_step leaves an atom its kind alone; set kind_weight as well")
+        return self
+
+    @model_validator(mode="after")
+    def _knows_relatives(self) -> Self:
         if self.relative_share and not self.relative_weight:
             raise ValueError("relative_share is of relatives at a distance; set relative_weight")
         return self
