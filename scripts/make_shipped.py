@@ -4,14 +4,14 @@
     python scripts/make_shipped.py moses --device cpu --hardware "one core of ..."     # days
     python scripts/make_shipped.py druglike --model DIR --corpus DIR --hardware "..."  # trained
 
-Prepares the corpus, trains by the recipe (interrupted, the same line goes on), teaches a critic of
-the samples, exports in half precision, judges the export by ``molvae evaluate`` with three seeds,
-writes the model with its figures to ``molvae/shipped/NAME``, and calibrates what counts there as an
-anomaly. Training alone needs neither RDKit nor selfies: to train on a machine without them, run the
-first commands that ``--list`` prints, each where it belongs, and come back with ``--model`` and
-``--corpus``.
+Prepares the corpus, trains by the recipes (interrupted, the same line goes on), teaches a critic of
+the samples, trains the latent space further where the model has recipes for that, exports in half
+precision, judges the export by ``molvae evaluate`` with three seeds, writes the model with its
+figures to ``molvae/shipped/NAME``, and calibrates what counts there as an anomaly. Training alone
+needs neither RDKit nor selfies: to train on a machine without them, run there the lines of
+``molvae train`` that ``--list`` prints, and come back with ``--model`` and ``--corpus``.
 
-Stages that leave the decoder and the critic alone change the latent space and no sample. With
+Recipes that leave the decoder and the critic alone change the latent space and no sample. With
 ``--same-draws`` the first is judged anew, and the figures of samples are those of the model that is
 shipped already, once a thousand draws of both have turned out to be the same file.
 """
@@ -57,13 +57,14 @@ class Recipe:
 
     ``stages`` are recipes, each of which goes on from the model of the one before. So many
     ``draws`` teach its critic, with its ``most`` and ``discount``, which then chooses each draw
-    from ``candidates``; so many ``samples`` are judged against ``reference`` (None: the test part
-    of its corpus).
+    from ``candidates``. The recipes of ``space`` go on from there and leave all draws as they are.
+    So many ``samples`` are judged against ``reference`` (None: the test part of its corpus).
     """
 
     about: str
     prepare: str
     stages: tuple[str, ...]
+    space: tuple[str, ...]
     draws: int
     candidates: int
     samples: int
@@ -77,7 +78,8 @@ RECIPES = {
         about="Samples like MOSES and reconstructs it: lead-like molecules of ZINC, without "
         "charges and stereo.",
         prepare="moses",
-        stages=("moses", "moses_reading", "moses_exact", "moses_kinds", "moses_relatives"),
+        stages=("moses", "moses_reading", "moses_exact"),
+        space=("moses_kinds", "moses_relatives"),
         draws=500_000,
         candidates=4,
         samples=30_000,
@@ -91,6 +93,7 @@ RECIPES = {
         prepare="zinc250k -p qed -p logp -p sa -p mw -p tpsa -p fsp3 -p hbd -p hba"
         " -p rotatable_bonds -p rings -p aromatic_rings",
         stages=("druglike", "druglike_reading", "druglike_head"),
+        space=(),
         draws=100_000,
         candidates=4,
         samples=10_000,
@@ -123,20 +126,10 @@ def steps(
             )
         )
     if model is None:
-        for before, stage in zip((None, *recipe.stages), recipe.stages, strict=False):
-            start = f" --from {out / before}" if before else ""
-            head = stage.endswith("_head")  # seconds: done anew rather than resumed
-            first.append(
-                Step(
-                    f"Train: {stage}",
-                    f"molvae train {recipe_file(stage)}{start} --corpus {data} -o {out / stage}"
-                    + (f" --device {device}" if device else "")
-                    + ("" if head else " --resume"),
-                    out / stage / "config.json" if head else None,
-                )
-            )
+        first += _trained(recipe.stages, None, data, out, device)
     if same_draws:
         return [*first, _export(name, trained), *_draws(name)]
+    critic, space = out / "critic", () if model else recipe.space
     return [
         *first,
         Step(
@@ -145,12 +138,31 @@ def steps(
             f" --candidates {recipe.candidates}"
             + (f" --most {recipe.most}" if recipe.most < 1 else "")
             + (f" --discount {recipe.discount}" if recipe.discount else "")
-            + f" -o {out}/critic",
-            out / "critic" / "config.json",
+            + f" -o {critic}",
+            critic / "config.json",
         ),
-        _export(name, out / "critic"),
+        *_trained(space, critic, data, out, device),
+        _export(name, out / space[-1] if space else critic),
         *_judged(name, recipe.reference or data),
     ]
+
+
+def _trained(
+    stages: Sequence[str], start: Path | None, data: Path, out: Path, device: str | None
+) -> list[Step]:
+    """Training by each recipe from the model of the one before, the first from ``start``."""
+    found = []
+    for stage in stages:
+        head = stage.endswith("_head")  # seconds: done anew rather than resumed
+        command = f"molvae train {recipe_file(stage)}"
+        command += f" --from {start}" if start else ""
+        command += f" --corpus {data} -o {out / stage}"
+        command += f" --device {device}" if device else ""
+        command += "" if head else " --resume"
+        done = out / stage / "config.json" if head else None
+        found.append(Step(f"Train: {stage}", command, done))
+        start = out / stage
+    return found
 
 
 def _export(name: str, model: Path) -> Step:
@@ -199,12 +211,13 @@ def recipe_file(stage: str) -> str:
 def last_step(name: str, model: Path | None = None) -> Step:
     """The export once more, with the figures of the first: weights for weights the same.
 
-    ``model`` is where it comes from, if not from the step that taught its critic.
+    ``model`` is where it comes from, if not from the last step that changed it.
     """
     out = RUNS / name
+    last = RECIPES[name].space[-1:] or ("critic",)
     return Step(
         "Write the model with its figures",
-        f"molvae models export {model or out / 'critic'} --half --facts {out}/facts.json"
+        f"molvae models export {model or out / last[0]} --half --facts {out}/facts.json"
         f" --facts {out}/figures.json -o {SHIPPED / name}",
     )
 
@@ -225,7 +238,7 @@ def first_facts(name: str, hardware: str) -> dict[str, Any]:
     every = [*steps(name, None, None), last_step(name), calibration(name, None)]
     return {
         "about": recipe.about,
-        "recipe": [recipe_file(stage) for stage in recipe.stages],
+        "recipe": [recipe_file(stage) for stage in (*recipe.stages, *recipe.space)],
         "commands": [step.command for step in every],
         "hardware": hardware,
     }
@@ -314,18 +327,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print the commands, run none")
     chosen = parser.parse_args(arguments)
     name, model, corpus = chosen.name, chosen.model, chosen.corpus
+    out = RUNS / name
     if chosen.same_draws and model is None:
         parser.error("--same-draws is for a model that learnt on from the shipped one: --model DIR")
     if chosen.same_draws and RECIPES[name].reference is None:
         parser.error(f"{name} is judged by a corpus of its own, which --same-draws cannot do")
     todo = steps(name, model, corpus, chosen.device, chosen.same_draws)
-    end = [last_step(name, model if chosen.same_draws else None), calibration(name, corpus)]
+    exported = model if chosen.same_draws else out / "critic" if model else None
+    end = [last_step(name, exported), calibration(name, corpus)]
     if chosen.list:
         print("\n".join(step.command for step in [*todo, *end]))
         return 0
     if not chosen.hardware:
         parser.error("say with --hardware what the model was, or will be, trained on")
-    out = RUNS / name
     out.mkdir(parents=True, exist_ok=True)
     facts = first_facts(name, chosen.hardware)
     (out / "facts.json").write_text(json.dumps(facts, indent=2))

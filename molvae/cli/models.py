@@ -72,7 +72,8 @@ def info(
     print_facts({**training, "versions": versions}, "\nTraining")
     print_facts(provenance.get("metrics") or {}, "\nMetrics at its end, on the validation part")
     print_facts(provenance.get("exported", {}), "\nExport")
-    print_facts(settings, "\nSettings")
+    head_only = ", which fitted the head to a space learnt before" * bool(training["head_only"])
+    print_facts(settings, f"\nSettings of the last run{head_only}")
 
 
 @app.command()

@@ -22,7 +22,7 @@ PRESETS: dict[str, ModelConfig] = {
     # For a demonstration on a laptop's CPU.
     "small": _SMALL,
     "default": ModelConfig(),
-    # The shipped `druglike`: six latent dimensions for every two symbols and 32 for the molecule.
+    # The sizes of the shipped `druglike`: six latent dimensions for every two symbols, 32 for all.
     "local": ModelConfig(
         encoder_hidden=128,
         latent_dim=32,
