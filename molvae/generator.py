@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from molvae.chem.alerts import SanityOptions, insane_reason
 from molvae.chem.mending import encodable
 from molvae.chem.properties import PROPERTIES, compute
 from molvae.chem.selfies import CodecError
-from molvae.chem.smiles import MoleculeError, canonicalise, parse
+from molvae.chem.smiles import MoleculeError, canonicalise, parse, smiles_list
 from molvae.chem.tokenizer import Tokenizer
 from molvae.latent.choosing import choose, realism
 from molvae.latent.conditions import Conditions, condition_table, outside
@@ -38,6 +39,7 @@ from molvae.models.sampling import SamplingOptions, generate
 from molvae.models.vae import SequenceVAE
 from molvae.models.windows import Windows
 
+_MAPPED = re.compile(r":\d+\]")
 NOT_FINITE = "its latent vector is not finite"
 
 
@@ -124,8 +126,9 @@ class Generator:
         ``conditions`` count for a model whose encoder is told them (``model.conditions.encoder``),
         and are unknown unless given; :meth:`conditions_of` has the molecules' own.
         """
-        told = condition_table(self.model.conditions, conditions, len(smiles))
-        return self._posterior(*self._read(smiles), told)
+        ids, reasons = self._read(smiles)
+        told = condition_table(self.model.conditions, conditions, len(ids))
+        return self._posterior(ids, reasons, told)
 
     def encode(
         self, smiles: Sequence[str | None], *, conditions: Conditions | None = None
@@ -254,7 +257,7 @@ class Generator:
         """The critic's logit for each molecule, ``(n,)``: how much more often, in nats, the data
         have molecules like it than the decoder writes them. NaN for None and for what does not
         parse. Raises :class:`ModelError` for a model without a critic."""
-        return realism(self.model, smiles, self.batch_size)
+        return realism(self.model, smiles_list(smiles), self.batch_size)
 
     def sample(
         self,
@@ -334,7 +337,7 @@ class Generator:
         if isinstance(molecules, np.ndarray) and molecules.dtype.kind == "f":
             z = self._latents(molecules)
         else:
-            z = self.encode(list(molecules))
+            z = self.encode(smiles_list(molecules))
         value = np.full((len(z), len(head.targets)), np.nan)
         std = value.copy()
         good = np.flatnonzero(np.isfinite(z).all(1))
@@ -380,11 +383,9 @@ class Generator:
 
     def _read(self, smiles: Sequence[str | None]) -> tuple[list[np.ndarray | None], Reasons]:
         """Ids of each molecule's canonical spelling, without start and end, and what was wrong."""
-        if isinstance(smiles, str):  # else each of its letters would be a molecule
-            raise InputError(f"give a list of SMILES, not one text: [{smiles[:60]!r}]")
         spelled: list[str | None] = []
         refused: Reasons = []
-        for text in smiles:
+        for text in smiles_list(smiles):
             try:
                 spelled.append(None if text is None else canonicalise(text))
                 refused.append(None)
@@ -392,8 +393,8 @@ class Generator:
                 spelled.append(None)
                 refused.append(error.reason)
         encoded = self.tokenizer.encode(spelled, unknown="drop")
-        both = zip(refused, encoded.reasons, strict=True)
-        return encoded.ids, [first or second for first, second in both]
+        every = zip(spelled, refused, encoded.reasons, strict=True)
+        return encoded.ids, [first or (then and (_beyond(s) or then)) for s, first, then in every]
 
     def _posterior(
         self,
@@ -462,6 +463,17 @@ class Generator:
             return None, error.reason
         reason = insane_reason(mol, limits) if limits is not None else None
         return (smiles, None) if reason is None else (None, reason)
+
+
+def _beyond(smiles: str | None) -> str | None:
+    """What is in a SMILES that hardly any alphabet has, in the words of who brings it."""
+    if smiles is None:
+        return None
+    if "." in smiles:
+        return "more than one molecule (a salt or a mixture): keep the one that is meant"
+    if _MAPPED.search(smiles):
+        return "atom map numbers: take them out"
+    return None
 
 
 def load(

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 import molvae
 from molvae.base.errors import ConfigError, InputError, ModelError
+from molvae.bulk import Exhausted
 from molvae.cli.app import app
 from molvae.generator import Generator
 from molvae.latent.files import read_latents, write_latents
@@ -269,3 +270,28 @@ def test_an_error_is_one_sentence_and_an_exit_code(tiny_model: Path, tmp_path: P
     assert done.stdout == ""
     assert done.stderr.startswith("molvae: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_predictions_do_not_replace_the_file_that_is_read(tiny_model: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.csv"
+    mine.write_text("smiles,measured\nCCO,1.5\n")
+    result = CliRunner().invoke(app, ["predict", str(tiny_model), str(mine), "-o", str(mine)])
+    assert isinstance(result.exception, ConfigError)
+    assert "the file that is read" in str(result.exception)
+    assert mine.read_text() == "smiles,measured\nCCO,1.5\n"
+
+
+def test_generate_prints_its_molecules_as_json_where_no_file_takes_them(tiny_model: Path) -> None:
+    found = json.loads(run("generate", tiny_model, "-n", "5", "--property", "qed", "--json").stdout)
+    assert found["molecules"] == 5
+    assert [len(found["columns"][name]) for name in ("smiles", "qed")] == [5, 5]
+
+
+def test_generate_writes_what_it_found_before_it_gave_up(tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "few.csv"
+    single_atoms = ["--where", "heavy_atoms<=1", "--workers", 1]
+    arguments = ["generate", tiny_model, "-n", 50, *single_atoms, "-o", out]
+    result = CliRunner().invoke(app, [str(word) for word in arguments])
+    assert isinstance(result.exception, Exhausted)
+    kept = [row["smiles"] for row in rows(out.read_text())]
+    assert 0 < len(set(kept)) == len(kept) < 50

@@ -18,6 +18,7 @@ from molvae.base.errors import ConfigError, ModelError
 from molvae.bulk import (
     BulkOptions,
     Condition,
+    Exhausted,
     collect,
     draw_block,
     every_draw,
@@ -238,3 +239,35 @@ def test_the_script_writes_shards(
     monkeypatch.setattr(sys, "argv", [*command, *flags, "--seed", "9"])
     with pytest.raises(SystemExit, match=r"^generate_batch: .*seed"):  # which has status 1
         runpy.run_path(str(SCRIPT), run_name="__main__")
+
+
+def test_a_filter_that_few_pass_is_met_with_patience(generator: Generator) -> None:
+    rare = BulkOptions(molecules=3, where=(f"mw>={rare_weight(generator)}",), block=100)
+    found = collect(generator, rare, progress=False)
+    assert len(found.smiles) == 3
+    assert found.drawn > 300  # after as many it gave up once
+
+
+def rare_weight(generator: Generator) -> float:
+    """A weight above which about one draw in three hundred is."""
+    weights = [
+        compute(draw_block(generator, BulkOptions(block=100), number).smiles, ["mw"])[:, 0]
+        for number in range(100, 130)
+    ]
+    return float(np.quantile(np.concatenate(weights), 1 - 1 / 300))
+
+
+def test_what_came_before_a_job_gave_up_is_kept() -> None:
+    tokenizer = Tokenizer.from_smiles(["CC", "CO"])
+    one_word = Generator(SequenceVAE(preset("tiny"), tokenizer.vocab_size, 2), tokenizer)
+    with pytest.raises(Exhausted, match="raise the temperature") as caught:
+        collect(one_word, BulkOptions(molecules=100, block=2000), progress=False)
+    assert caught.value.block is not None
+    assert 0 < len(set(caught.value.block.smiles)) == len(caught.value.block.smiles) < 100
+
+
+def test_a_bound_that_is_no_number_is_an_error_and_a_capital_gets_a_hint() -> None:
+    with pytest.raises(ConfigError, match="cannot read"):
+        Condition.parse("mw<=nan")
+    with pytest.raises(ConfigError, match="did you mean 'qed'"):
+        Condition.parse("QED>0.8")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from rdkit import Chem
@@ -280,3 +282,39 @@ def test_a_job_of_some_thousand_draws_has_work_for_several_cores() -> None:
     assert BulkOptions(molecules=10_000).draws_per_block() <= 10_000 // 4
     assert BulkOptions(molecules=100).draws_per_block() < 200
     assert BulkOptions(molecules=10_000, block=7).draws_per_block() == 7
+
+
+def test_a_column_of_pandas_is_a_list_of_molecules_and_its_missing_cells_are_none(
+    generator: Generator,
+) -> None:
+    column = pd.Series(["CCO", None, float("nan"), pd.NA], dtype=object)
+    z = generator.encode(column)
+    assert np.isfinite(z).all(1).tolist() == [True, False, False, False]
+    assert generator.predict(column)["logp"][0] == generator.predict(["CCO"])["logp"][0]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("CCO", "a list of SMILES, not one text"),
+        (b"CCO", "a list of SMILES, not one text"),
+        (pd.DataFrame({"smiles": ["CCO"]}), "one column"),
+        (np.array([["CCO"], ["CC"]]), "one column"),
+        (["CCO", Chem.MolFromSmiles("CC")], "molecule 2 is Mol"),
+        ([[0.1, 0.2]], "molecule 1 is list"),
+        (5, "a list of SMILES, not int"),
+    ],
+)
+def test_what_is_no_list_of_molecules_is_refused_and_not_read_letter_by_letter(
+    generator: Generator, given: Any, message: str
+) -> None:
+    for method in (generator.encode, generator.predict, generator.score, generator.reconstruct):
+        with pytest.raises(InputError, match=message):
+            method(given)
+
+
+def test_a_salt_and_atom_maps_are_called_by_their_names(generator: Generator) -> None:
+    reasons = generator.posterior(["CCN.Cl", "[CH3:1][CH2:2]O", "CCO"]).reasons
+    assert "salt" in str(reasons[0])
+    assert "atom map" in str(reasons[1])
+    assert reasons[2] is None

@@ -535,3 +535,13 @@ def test_seen_is_a_set(batches: list[list[str]]):
             expected = [text not in model and not model.add(text) for text in batch]
             assert seen.add(batch) == expected
             assert len(seen) == len(model)
+
+
+@pytest.mark.parametrize("column", [None, "CC(=O)Nc1ccc(O)cc1"])
+def test_a_table_without_a_header_is_refused_and_its_first_molecule_not_lost(
+    tmp_path: Path, column: str | None
+) -> None:
+    path = tmp_path / "bare.csv"
+    path.write_text("CC(=O)Nc1ccc(O)cc1,5.1\nCCO,4.2\n")
+    with pytest.raises(InputError, match=r"begins with the molecule 'CC\(=O\)Nc1ccc"):
+        list(read_molecules(path, smiles_column=column))

@@ -23,7 +23,7 @@ from rdkit import Chem
 
 from molvae.base.errors import ConfigError, FileError, InputError
 from molvae.datasets.readers import read_molecules
-from molvae.datasets.writers import write_table
+from molvae.datasets.writers import check_output, write_table
 
 TABLE: dict[str, Any] = {
     "smiles": ["CCO", None, "c1ccccc1"],
@@ -233,15 +233,6 @@ def test_no_permission_and_a_directory_are_named(tmp_path: Path, monkeypatch: py
     assert path.read_text() == "precious"
 
 
-def test_a_molecule_that_does_not_parse_leaves_no_half_an_sdf(tmp_path: Path):
-    path = tmp_path / "a.sdf"
-    path.write_text("precious")
-    with pytest.raises(InputError, match="ring 1 is not closed"):
-        write_table(path, {"smiles": ["C"] * 50 + ["C1CC"]})
-    assert path.read_text() == "precious"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_a_column_of_mixed_kinds_is_refused_by_parquet(tmp_path: Path):
     with pytest.raises(InputError, match="mixes kinds of values"):
         write_table(tmp_path / "a.parquet", {"smiles": ["C", "C"], "x": [1, "a"]})
@@ -252,3 +243,27 @@ def test_standard_output_takes_csv_and_any_named_format(capsysbinary: pytest.Cap
     write_table("-", {"smiles": ["C"], "y": [1]})
     write_table("-", {"smiles": ["C"], "name": ["a"]}, format="smi")
     assert capsysbinary.readouterr().out == b"smiles,y\nC,1\nC a\n"
+
+
+def test_an_unreadable_molecule_is_left_out_of_sdf_and_the_others_stay(tmp_path: Path) -> None:
+    table = {"smiles": ["CCO", "no molecule", "C1CC", "CC"], "value": [1, 2, 3, 4]}
+    assert write_table(tmp_path / "a.sdf", table) == 2
+    kept = [mol.GetIntProp("value") for mol in Chem.SDMolSupplier(str(tmp_path / "a.sdf"))]
+    assert kept == [1, 4]
+
+
+def test_a_command_does_not_write_over_what_it_reads(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.csv"
+    mine.write_text("smiles,measured\nCCO,1\n")
+    (tmp_path / "link.csv").symlink_to(mine)
+    for name in ("mine.csv", "link.csv"):
+        with pytest.raises(ConfigError, match="the file that is read"):
+            check_output(tmp_path / name, reads=mine)
+    check_output(tmp_path / "other.csv", reads=mine)
+    check_output("-", reads="-")
+
+
+def test_smi_is_refused_for_what_is_computed(tmp_path: Path) -> None:
+    check_output(tmp_path / "a.smi")
+    with pytest.raises(ConfigError, match="molecules and names alone"):
+        check_output(tmp_path / "a.smi.gz", computed=True)

@@ -5,7 +5,15 @@ and ``b`` alone, is computed by one process on one thread, and blocks are joined
 molecules are the same whatever the number of processes, and also when the job was interrupted.
 """
 
-from molvae.bulk.blocks import Block, BulkSummary, blocks, collect, draw_block, every_draw
+from molvae.bulk.blocks import (
+    Block,
+    BulkSummary,
+    Exhausted,
+    blocks,
+    collect,
+    draw_block,
+    every_draw,
+)
 from molvae.bulk.options import BulkOptions, Condition
 from molvae.bulk.shards import generate_shards
 
@@ -14,6 +22,7 @@ __all__ = [
     "BulkOptions",
     "BulkSummary",
     "Condition",
+    "Exhausted",
     "blocks",
     "collect",
     "draw_block",

@@ -22,7 +22,8 @@ from molvae.datasets.seen import Seen
 from molvae.generator import Generator
 from molvae.latent.decoding import strategy_of
 
-BARREN_BLOCKS = 3
+PATIENCE = 5_000
+"""Draws of which less than a thousandth is kept, after which a job gives up."""
 
 Blocks = abc.Generator["Block", None, None]
 Item = TypeVar("Item")
@@ -69,6 +70,12 @@ class Block:
         return Block(smiles, self.values[rows], self.drawn, self.rejected)
 
 
+class Exhausted(ModelError):
+    """Hardly anything new comes any more; ``block`` is what had come, where it was collected."""
+
+    block: Block | None = None
+
+
 def draw_block(generator: Generator, options: BulkOptions, number: int) -> Block:
     """Draw and filter one block; each of its molecules once, where ``unique``."""
     draws = options.draws_per_block()
@@ -106,25 +113,44 @@ def blocks(
     """The blocks from ``first`` on, in order and without end, computed by ``workers`` processes.
 
     What is already among ``seen`` is left out, and what comes is added to it. Raises
-    :class:`ModelError` after ``3`` blocks in a row of which less than a hundredth is left.
+    :class:`Exhausted` after three blocks and :data:`PATIENCE` draws in a row of which less than a
+    thousandth is left.
     """
     seen = Seen() if seen is None else seen
     workers = _processes(workers, options)
-    barren = 0
+    barren = _Barren()
     for block in _spread(draw_block, generator, options, itertools.count(first), workers):
         if options.unique:
             new = np.array(seen.add(block.smiles), dtype=bool)
             block.rejected["repeated"] += int((~new).sum())
             block = block.take(np.flatnonzero(new))
-        barren = barren + 1 if len(block.smiles) < 0.01 * block.drawn else 0
         yield block
-        if barren == BARREN_BLOCKS:
-            what, count = block.rejected.most_common(1)[0]
-            raise ModelError(
-                f"hardly anything new comes any more: of the last {block.drawn:,} draws "
-                f"{len(block.smiles):,} were kept, most were turned down as {what!r} ({count:,}); "
-                "ask for fewer, relax the filters, or raise the temperature"
-            )
+        barren = barren.after(block)
+
+
+@dataclass(frozen=True)
+class _Barren:
+    """The blocks since enough was kept, together."""
+
+    blocks: int = 0
+    drawn: int = 0
+    kept: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+
+    def after(self, block: Block) -> _Barren:
+        """With one more block; raises :class:`Exhausted` when these were enough."""
+        drawn, kept = self.drawn + block.drawn, self.kept + len(block.smiles)
+        if 1000 * kept >= drawn:
+            return _Barren()
+        rejected = self.rejected + block.rejected
+        if self.blocks < 2 or drawn < PATIENCE:
+            return _Barren(self.blocks + 1, drawn, kept, rejected)
+        what, count = rejected.most_common(1)[0]
+        raise Exhausted(
+            f"hardly anything new comes any more: of the last {drawn:,} draws {kept:,} were kept, "
+            f"most were turned down as {what!r} ({count:,}); ask for fewer, or "
+            + ("raise the temperature" if what == "repeated" else "relax the filters")
+        )
 
 
 def collect(
@@ -134,7 +160,10 @@ def collect(
     workers: int | None = 1,
     progress: bool | None = None,
 ) -> Block:
-    """The first ``options.molecules`` molecules of :func:`blocks` as one."""
+    """The first ``options.molecules`` molecules of :func:`blocks` as one.
+
+    Where :class:`Exhausted` is raised, it holds those that had come.
+    """
     parts: list[Block] = []
     found = 0
     with (
@@ -142,11 +171,19 @@ def collect(
         contextlib.closing(blocks(generator, options, workers=workers)) as stream,
     ):
         while found < options.molecules:
-            part = next(stream)
+            try:
+                part = next(stream)
+            except Exhausted as error:
+                error.block = _joined(parts)
+                raise
             part = part.take(np.arange(min(len(part.smiles), options.molecules - found)))
             found += len(part.smiles)
             bar.advance(len(part.smiles))
             parts.append(part)
+    return _joined(parts)
+
+
+def _joined(parts: Sequence[Block]) -> Block:
     return Block(
         smiles=[s for part in parts for s in part.smiles],
         values=np.concatenate([part.values for part in parts]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable
@@ -25,7 +26,7 @@ _SIGNS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "<": operator.lt,
     "=": operator.eq,
 }
-_CONDITION = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(>=|<=|>|<|=)\s*(\S+)\s*")
+_CONDITION = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)\s*(>=|<=|>|<|=)\s*(\S+)\s*")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Condition:
         try:
             name, sign, number = match.groups() if match else ("", "", "")
             value = float(number)
+            if math.isnan(value):
+                raise ValueError
         except ValueError:
             raise ConfigError(
                 f"cannot read the condition {text!r}: write a property, one of "

@@ -7,8 +7,9 @@ sees it; what passes these limits and still takes long is caught by :mod:`molvae
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from rdkit import Chem
@@ -86,6 +87,37 @@ def canonicalise_many(smiles: Sequence[str | None]) -> list[str | None]:
                 mol = None
             result.append(None if mol is None else Chem.MolToSmiles(mol))
     return result
+
+
+def smiles_list(smiles: Iterable[object]) -> list[str | None]:
+    """Molecules as users have them, a list, an array, a column of pandas, as SMILES or None.
+
+    What pandas and numpy have for a missing cell (NaN, NA) is None. Raises :class:`InputError` for
+    one text (each of its letters would be a molecule), a table, and for what is neither text nor
+    missing.
+
+    >>> smiles_list(["CCO", None, float("nan")])
+    ['CCO', None, None]
+    """
+    if isinstance(smiles, str | bytes):
+        raise InputError(f"give a list of SMILES, not one text: [{smiles[:60]!r}]")
+    if hasattr(smiles, "columns") or getattr(smiles, "ndim", 1) != 1:
+        raise InputError("give one column of SMILES, not a table")
+    if not isinstance(smiles, Iterable):
+        raise InputError(f"give a list of SMILES, not {type(smiles).__name__}")
+    found: list[str | None] = []
+    for row, text in enumerate(smiles, start=1):
+        if isinstance(text, str):
+            found.append(text)
+        elif text is None or type(text).__name__ == "NAType" or _is_nan(text):
+            found.append(None)
+        else:
+            raise InputError(f"molecule {row} is {type(text).__name__}, not the text of a SMILES")
+    return found
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def parse_many(smiles: Sequence[str | None]) -> list[Chem.Mol | None]:

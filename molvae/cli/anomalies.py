@@ -118,7 +118,7 @@ def anomalies(
     )
     if file is None and save_calibration is None:
         raise ConfigError("nothing to do: name a FILE to judge, or --save-calibration")
-    check_output(output or "-")
+    check_output(output or "-", reads=file, computed=True)
     if save_calibration is not None:
         require_file(save_calibration)
     table = None if file is None else read_table(file, chosen.smiles_column)

@@ -18,7 +18,7 @@ R = TypeVar("R", bound="Record")
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", help="TOML file; every flag of this command is a key of it."),
+    typer.Option("--config", help="TOML file; the settings of this command are its keys."),
 ]
 Assignments = Annotated[
     list[str] | None,

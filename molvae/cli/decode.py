@@ -85,7 +85,7 @@ def decode(
         seed=seed,
         device=device,
     )
-    check_output(output or "-")
+    check_output(output or "-", reads=file)
     z = read_latents(file)
     smiles, reasons = load(model, chosen.device).decode_with_reasons(
         z,

@@ -35,7 +35,7 @@ def encode(
 
     model, file = model_and_file(model, file, named)
     chosen = settings(ReadSettings, config, assignments, smiles_column=smiles_column, device=device)
-    check_latents_output(output or "-")
+    check_latents_output(output or "-", reads=file)
     table = read_table(file, chosen.smiles_column)
     found = load(model, chosen.device).posterior(table.smiles)
     write_latents(output or "-", found.mean, table.columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -97,7 +97,8 @@ def generate(
     All that leaves is a molecule that RDKit reads and the model can encode again. With a shipped
     model nothing needs training: molvae generate --model moses -n 10000 -o out.csv
     """
-    from molvae.bulk import collect, generate_shards
+    from molvae.base.errors import ConfigError
+    from molvae.bulk import Exhausted, collect, generate_shards
     from molvae.cli.settings import GenerateSettings
     from molvae.datasets.writers import check_output, write_table
     from molvae.generator import load
@@ -126,24 +127,39 @@ def generate(
         seed=seed,
         device=device,
     )
-    check_output(output or "-")
+    if shards is not None and output is not None:
+        raise ConfigError("--shards writes to its directory, and --output to a file: give one")
+    check_output(output or "-", computed=bool(chosen.properties))
     generator = load(model, chosen.device, prior=chosen.prior)
     options, progress = chosen.options(), show(quiet)
     for warning in outside(generator.model.conditions, options.conditions):
         say(f"note: {warning}", quiet)
+    report: dict[str, Any] = {}
+    exhausted: Exhausted | None = None
     if shards is not None:
         summary = generate_shards(
             generator, shards, options, workers=chosen.workers, progress=progress
         )
         place = f"{summary.shards:,} shards in {shards}"
     else:
-        block = collect(generator, options, workers=chosen.workers, progress=progress)
+        try:
+            block = collect(generator, options, workers=chosen.workers, progress=progress)
+        except Exhausted as error:
+            if not error.block or not error.block.smiles:
+                raise
+            block, exhausted = error.block, error  # what has come is written all the same
         summary = block.summary()
+        columns = block.columns(options)
         place = output if output not in (None, "-") else "standard output"
-        if output or not as_json:
-            write_table(output or "-", block.columns(options))
+        if place == output or not as_json:
+            write_table(output or "-", columns)
+        else:
+            report["columns"] = columns
+    report |= summary.to_dict()
     if as_json:
-        print_json(summary.to_dict())
+        print_json(report)
     say(f"{summary.molecules:,} molecules of {summary.drawn:,} draws: {place}", quiet)
     for reason, count in list(summary.rejected.items())[:10]:
         say(f"  {count:,} x {reason}", quiet)
+    if exhausted is not None:
+        raise exhausted

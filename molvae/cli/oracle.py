@@ -84,7 +84,8 @@ def check(
     from molvae.datasets.writers import check_output, write_table
 
     if output:
-        check_output(output)
+        for given in molecules or [""]:
+            check_output(output, reads=given, computed=True)
     composed = described(objective, model)
     if not molecules:
         _describe(composed, as_json)

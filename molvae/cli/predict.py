@@ -49,7 +49,7 @@ def predict(
 
     model, file = model_and_file(model, file, named)
     chosen = settings(ReadSettings, config, assignments, smiles_column=smiles_column, device=device)
-    check_output(output or "-")
+    check_output(output or "-", reads=file, computed=True)
     table = read_table(file, chosen.smiles_column)
     generator = load(model, chosen.device)
     found = generator.posterior(table.smiles)

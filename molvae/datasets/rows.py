@@ -109,6 +109,7 @@ def locate(
     molvae.base.errors.InputError: x.csv has no column "logD"; did you mean "logP"? \
 Its columns: id, SMILES, logP
     """
+    _require_header(header, where)
     if smiles_column is None:
         smiles = _by_convention(header, SMILES_NAMES, where)
         if smiles is None:
@@ -120,6 +121,20 @@ Its columns: id, SMILES, logP
         smiles = find_column(header, smiles_column, where)
     found = tuple(find_column(header, label, where) for label in labels)
     return Columns(smiles, _by_convention(header, NAME_NAMES), found)
+
+
+def _require_header(header: Sequence[str], where: str) -> None:
+    """Raise :class:`InputError` for a table whose first line is a molecule and no names."""
+    from molvae.chem.smiles import canonicalise_many
+
+    # Names of columns are hardly ever SMILES; short ones (CO, Cs) may be.
+    texts = [name.strip() for name in header if len(name.strip()) >= 6 and not name.isalpha()]
+    found = [t for t, read in zip(texts, canonicalise_many(texts), strict=True) if read is not None]
+    if found:
+        raise InputError(
+            f"{where} begins with the molecule {found[0]!r} where the names of its columns should "
+            "be; put a line such as 'smiles,value' above it"
+        )
 
 
 def find_column(header: Sequence[str], wanted: str, where: str) -> int:

@@ -39,7 +39,8 @@ def write_table(
     ``.json`` (a list of records) or ``.jsonl`` (a record a line), each also with ``.gz``, or
     ``format`` if given, which ``"-"`` (standard output, CSV) needs for another. None and NaN are
     empty cells. ``.smi`` holds the SMILES and a column called ``name``, ``.sdf`` 2-D coordinates
-    and all other columns as properties; both leave out rows without a SMILES.
+    and all other columns as properties; both leave out rows without a SMILES, and ``.sdf`` those
+    whose SMILES cannot be read.
 
     In CSV and TSV, text that a spreadsheet would take for a formula is prefixed with ``'``,
     except in columns of SMILES (``smiles_column`` and every name that ends in "smiles").
@@ -65,10 +66,17 @@ def write_table(
         return _WRITERS[kind](out, rows, smiles)
 
 
-def check_output(path: str | os.PathLike[str]) -> None:
-    """Refuse a place where :func:`write_table` could not write, before the work for it is done.
+def check_output(
+    path: str | os.PathLike[str],
+    *,
+    reads: str | os.PathLike[str] | None = None,
+    computed: bool = False,
+) -> None:
+    """Refuse a place where :func:`write_table` should not write, before the work for it is done.
 
-    Raises :class:`ConfigError` for an unknown format and :class:`FileError` for a directory.
+    Raises :class:`ConfigError` for an unknown format, for the file that the command ``reads`` (its
+    other columns would be gone), and where values are ``computed`` for ``.smi``, which has no place
+    for them; :class:`FileError` for a directory.
 
     >>> check_output("best.xyz")
     Traceback (most recent call last):
@@ -76,8 +84,24 @@ def check_output(path: str | os.PathLike[str]) -> None:
     molvae.base.errors.ConfigError: cannot tell how to write best.xyz: the format 'xyz' is not \
 one of csv, tsv, parquet, smi, sdf, json, jsonl; give a name that ends in one of these
     """
-    _format(path, None)
+    kind, _ = _format(path, None)
     require_file(path)
+    where = os.fspath(path)
+    if computed and kind == "smi":
+        raise ConfigError(
+            f"{where} would hold molecules and names alone, and nothing of what is computed; give "
+            "a name that ends in .csv, .sdf or .parquet"
+        )
+    if reads and where != STDOUT and _same_file(where, reads):
+        raise ConfigError(
+            f"{where} is the file that is read, and its other columns would be lost; give another "
+            "name to write to"
+        )
+
+
+def _same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    first, second = Path(one), Path(other)
+    return first.exists() and second.exists() and first.samefile(second)
 
 
 def _format(path: str | os.PathLike[str], format: str | None) -> tuple[str, bool]:
@@ -202,14 +226,13 @@ def _sdf(out: IO[bytes], columns: Columns, smiles: str | None) -> int:
     from rdkit import Chem
     from rdkit.Chem import rdDepictor
 
-    from molvae.chem.smiles import parse
+    from molvae.chem.smiles import parse_many
 
     others = {name: values for name, values in columns.items() if name != smiles}
     written = 0
-    for row, text in enumerate(columns[str(smiles)]):
-        if not text:
+    for row, mol in enumerate(parse_many([text or None for text in columns[str(smiles)]])):
+        if mol is None:
             continue
-        mol = parse(text)
         rdDepictor.Compute2DCoords(mol)
         for name, values in others.items():
             if plain(name) == "name" and values[row] is not None:

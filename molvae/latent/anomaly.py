@@ -28,7 +28,7 @@ from molvae.base.errors import ConfigError, InputError, ModelError
 from molvae.base.parallel import chunked
 from molvae.base.progress import Progress
 from molvae.base.seeds import derive_seed
-from molvae.chem.smiles import parse_many
+from molvae.chem.smiles import parse_many, smiles_list
 from molvae.generator import Generator
 from molvae.latent.posteriors import Posteriors, Reasons
 from molvae.models.windows import Windows
@@ -113,6 +113,7 @@ def score(
         generator.latent_dim, dtype=np.float32
     )
     parts = []
+    smiles = smiles_list(smiles)
     with Progress("scoring", len(smiles), progress) as bar:
         for texts in chunked(smiles, _CHUNK):
             parts.append(_score(generator, texts, noise))

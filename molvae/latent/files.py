@@ -35,13 +35,15 @@ def write_latents(
     write_table(path, {**columns, **{f"z{i}": text[:, i] for i in range(z.shape[1])}})
 
 
-def check_latents_output(path: str | os.PathLike[str]) -> None:
+def check_latents_output(
+    path: str | os.PathLike[str], *, reads: str | os.PathLike[str] | None = None
+) -> None:
     """Refuse a place where :func:`write_latents` could not write, as
     :func:`~molvae.datasets.writers.check_output` does."""
     if Path(path).suffix == ".npy":
         require_file(path)
     else:
-        check_output(path)
+        check_output(path, reads=reads, computed=True)
 
 
 def read_latents(path: str | os.PathLike[str]) -> np.ndarray:
