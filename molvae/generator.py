@@ -279,6 +279,8 @@ class Generator:
         :class:`ModelError` where ``n`` molecules would take more than a hundred draws each (a
         collapsed model asked for distinct ones).
         """
+        if n < 0:
+            raise ConfigError(f"n is {n}: ask for 0 molecules or more")
         found: list[str] = []
         seen: set[str] = set()
         limit = 100 * n + 1000

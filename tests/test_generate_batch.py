@@ -271,3 +271,9 @@ def test_a_bound_that_is_no_number_is_an_error_and_a_capital_gets_a_hint() -> No
         Condition.parse("mw<=nan")
     with pytest.raises(ConfigError, match="did you mean 'qed'"):
         Condition.parse("QED>0.8")
+
+
+def test_shards_are_not_written_below_a_file(generator: Generator, tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("smiles\n")
+    with pytest.raises(ConfigError, match="is a file; name a directory"):
+        generate_shards(generator, tmp_path / "mine.csv", OPTIONS, progress=False)

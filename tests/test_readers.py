@@ -545,3 +545,10 @@ def test_a_table_without_a_header_is_refused_and_its_first_molecule_not_lost(
     path.write_text("CC(=O)Nc1ccc(O)cc1,5.1\nCCO,4.2\n")
     with pytest.raises(InputError, match=r"begins with the molecule 'CC\(=O\)Nc1ccc"):
         list(read_molecules(path, smiles_column=column))
+
+
+def test_decimal_commas_are_called_by_their_name(tmp_path: Path) -> None:
+    path = tmp_path / "german.csv"
+    path.write_text("smiles;pIC50\nCCO;5,1\nCCC;6,2\n")
+    with pytest.raises(InputError, match="write decimal points, not commas"):
+        list(read_molecules(path, labels=["pIC50"]))

@@ -87,6 +87,8 @@ class _Tally:
 
 def _settle(folder: Path, generator: Generator, options: BulkOptions) -> BulkOptions:
     """Check the directory against the job, or sign it; the options with the block size settled."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; name a directory for the shards")
     path = folder / SETTINGS
     earlier: dict[str, Any] = read_json(path) if path.exists() else {}
     if earlier:  # of a version that had fewer options, these were as they are by default

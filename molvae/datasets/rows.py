@@ -52,6 +52,7 @@ MISSING = frozenset(("", "na", "n/a", "#n/a", "nan", "null", "none", "-", "?", "
 """Cells that mean "not measured", in lower case."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_COMMA = re.compile(r"[+-]?\d+,\d+")
 _TEXT_ROWS = 100
 
 
@@ -217,9 +218,11 @@ class Labels:
                     f"{self._where}: split column {_quoted(self.names[place])} holds words such "
                     f"as {_quoted(self._sample[place])}; it needs train, validation and test"
                 )
+            comma = _COMMA.fullmatch(self._sample[place]) is not None
             raise InputError(
                 f"{self._where}: label column {_quoted(self.names[place])} holds text such as "
-                f"{_quoted(self._sample[place])} and no numbers; choose a numeric column"
+                f"{_quoted(self._sample[place])} and no numbers; "
+                + ("write decimal points, not commas" if comma else "choose a numeric column")
             )
 
 
