@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from molvae.chem.alerts import SanityOptions, insane_reason
 from molvae.chem.mending import encodable
 from molvae.chem.properties import PROPERTIES, compute
 from molvae.chem.selfies import CodecError
-from molvae.chem.smiles import MoleculeError, canonicalise, parse, smiles_list
+from molvae.chem.smiles import MoleculeError, canonicalise, foreign_part, parse, smiles_list
 from molvae.chem.tokenizer import Tokenizer
 from molvae.latent.choosing import choose, realism
 from molvae.latent.conditions import Conditions, condition_table, outside
@@ -39,7 +38,6 @@ from molvae.models.sampling import SamplingOptions, generate
 from molvae.models.vae import SequenceVAE
 from molvae.models.windows import Windows
 
-_MAPPED = re.compile(r":\d+\]")
 NOT_FINITE = "its latent vector is not finite"
 
 
@@ -396,7 +394,9 @@ class Generator:
                 refused.append(error.reason)
         encoded = self.tokenizer.encode(spelled, unknown="drop")
         every = zip(spelled, refused, encoded.reasons, strict=True)
-        return encoded.ids, [first or (then and (_beyond(s) or then)) for s, first, then in every]
+        return encoded.ids, [
+            first or (then and (foreign_part(s) or then)) for s, first, then in every
+        ]
 
     def _posterior(
         self,
@@ -465,17 +465,6 @@ class Generator:
             return None, error.reason
         reason = insane_reason(mol, limits) if limits is not None else None
         return (smiles, None) if reason is None else (None, reason)
-
-
-def _beyond(smiles: str | None) -> str | None:
-    """What is in a SMILES that hardly any alphabet has, in the words of who brings it."""
-    if smiles is None:
-        return None
-    if "." in smiles:
-        return "more than one molecule (a salt or a mixture): keep the one that is meant"
-    if _MAPPED.search(smiles):
-        return "atom map numbers: take them out"
-    return None
 
 
 def load(

@@ -5,6 +5,7 @@ Nothing heavy is imported before a test asks for it.
 
 from __future__ import annotations
 
+import gc
 import os
 
 # Set before numpy and torch are imported: the suite shares its cores with whatever else runs, and
@@ -14,6 +15,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from pathlib import Path
 
 import pytest
+
+# Thousands of tests leave many objects alive, which Python would search for cycles ever so often.
+gc.set_threshold(100_000, 50, 100)
 
 LONGEST = (
     "test_docs.py",

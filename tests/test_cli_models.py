@@ -289,7 +289,7 @@ def test_generate_prints_its_molecules_as_json_where_no_file_takes_them(tiny_mod
 
 def test_generate_writes_what_it_found_before_it_gave_up(tiny_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "few.csv"
-    single_atoms = ["--where", "heavy_atoms<=1", "--workers", 1]
+    single_atoms = ["--where", "heavy_atoms<=1", "--workers", 1, "--set", "block=1000"]
     arguments = ["generate", tiny_model, "-n", 50, *single_atoms, "-o", out]
     result = CliRunner().invoke(app, [str(word) for word in arguments])
     assert isinstance(result.exception, Exhausted)

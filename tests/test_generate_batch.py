@@ -200,7 +200,7 @@ def test_repeats_are_kept_on_request(generator: Generator) -> None:
 
 
 def test_filters_that_nothing_passes_end_the_job(generator: Generator, tmp_path: Path) -> None:
-    never = OPTIONS.replace(where=["heavy_atoms>=1000"])
+    never = OPTIONS.replace(where=["heavy_atoms>=1000"], block=1000)
     with pytest.raises(ModelError, match="not heavy_atoms>=1000"):
         generate_shards(generator, tmp_path, never, workers=1, progress=False)
 

@@ -26,6 +26,7 @@ MAX_ATOMS = 250
 ATOM = re.compile(r"\[[^\]]*\]|Cl|Br|[BCNOPSFIbcnops]")
 """One atom in SMILES text."""
 
+_MAPPED = re.compile(r":\d+\]")
 _SHOWN = 60
 
 
@@ -118,6 +119,19 @@ def smiles_list(smiles: Iterable[object]) -> list[str | None]:
 
 def _is_nan(value: object) -> bool:
     return isinstance(value, float) and math.isnan(value)
+
+
+def foreign_part(smiles: str | None) -> str | None:
+    """What is in a SMILES that hardly any model's alphabet has, and what to do; None where nothing.
+
+    >>> foreign_part("CCN.Cl")
+    'more than one molecule (a salt or a mixture): keep the one that is meant'
+    """
+    if smiles is None:
+        return None
+    if "." in smiles:
+        return "more than one molecule (a salt or a mixture): keep the one that is meant"
+    return "atom map numbers: take them out" if _MAPPED.search(smiles) else None
 
 
 def parse_many(smiles: Sequence[str | None]) -> list[Chem.Mol | None]:

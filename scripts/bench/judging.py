@@ -26,7 +26,7 @@ def main() -> None:
     options = arguments(__doc__, rounds=1).parse_args()
     ways = {"all": EvaluationOptions(molecules=30_000), "--fast": EvaluationOptions.fast()}
     if options.smoke:
-        ways = {"all": EvaluationOptions(molecules=300, copies=50, alerts=50)}
+        ways = {"all": EvaluationOptions(molecules=100, copies=50, alerts=50)}
     most = max(way.molecules or 0 for way in ways.values())
     drawn = molecules("moses", most, smoke=options.smoke)
     where = drawn[: most // 2] if options.smoke else "moses"
