@@ -114,7 +114,7 @@ def test_a_reference_is_measured_once_and_then_read(
     found: Evaluation, mixed: list[str], parts: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     again = Reference(parts.name, parts.sets, parts.learnt, parts.cache, workers=1)
-    for name in ("build_statistics", "build_training"):
+    for name in ("build_statistics", "build_training", "nearest_others"):
         monkeypatch.setattr(
             f"molvae.metrics.reference.{name}", lambda *_, **__: pytest.fail("measured again")
         )

@@ -144,7 +144,7 @@ def _guacamol(sample: Sample, reference: Reference, known: bool) -> dict[str, fl
     theirs = {name: baseline.column(name) for name in names}
     values["GuacaMol KL score"] = kl_score(
         {**ours, "nearest": nearest_others(distinct)},
-        {**theirs, "nearest": nearest_others(reference.training.sample[:SAMPLES])},
+        {**theirs, "nearest": reference.nearest_others},
     )
     distance = frechet_distance(Gaussian.of(sample.activations[:SAMPLES]), baseline.gaussian)
     values["GuacaMol FCD score"] = fcd_score(distance)

@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 
 from molvae.base.errors import InputError
-from molvae.base.files import sha256_file
+from molvae.base.files import atomic_file, sha256_file
 from molvae.datasets.corpus import Corpus
 from molvae.datasets.download import cache_directory, fetch
 from molvae.datasets.readers import read_molecules
 from molvae.datasets.registry import DATASETS, card
+from molvae.metrics.guacamol import nearest_others
 from molvae.metrics.statistics import (
     Statistics,
     Training,
@@ -95,6 +96,16 @@ class Reference:
             workers=self.workers,
             progress=self.progress,
         )
+
+    @cached_property
+    def nearest_others(self) -> np.ndarray:
+        """How alike the nearest others are of those 10,000: what GuacaMol's KL score compares."""
+        path = Path(f"{self._place('nearest', self.learnt)}.npy")
+        if not path.exists():
+            found = nearest_others(self.training.sample[:BASELINE])
+            with atomic_file(path, "wb") as out:
+                np.save(out, found, allow_pickle=False)
+        return np.load(path, allow_pickle=False)
 
     @property
     def fingerprint(self) -> str:
