@@ -29,6 +29,7 @@ from molvae.metrics.statistics import (
     Training,
     build_statistics,
     build_training,
+    saved_array,
     versions,
 )
 
@@ -105,7 +106,7 @@ class Reference:
             found = nearest_others(self.training.sample[:BASELINE])
             with atomic_file(path, "wb") as out:
                 np.save(out, found, allow_pickle=False)
-        return np.load(path, allow_pickle=False)
+        return saved_array(path.parent, path.stem)
 
     @property
     def fingerprint(self) -> str:

@@ -51,7 +51,7 @@ class Statistics:
         """Read what :func:`build_statistics` wrote; :class:`ModelError` where it is damaged."""
         meta = _meta(path, "statistics")
         counts = read_json(path / "counts.json")
-        arrays = {n: _array(path, n) for n in ("mean", "covariance", "prints", "properties")}
+        arrays = {n: saved_array(path, n) for n in ("mean", "covariance", "prints", "properties")}
         return cls(
             count=meta["molecules"],
             gaussian=Gaussian(arrays["mean"], arrays["covariance"], meta["molecules"]),
@@ -125,9 +125,9 @@ class Training:
         kept = read_json(path / "molecules.json")
         return cls(
             count=meta["molecules"],
-            hashes=_array(path, "hashes"),
-            flat_hashes=_array(path, "flat_hashes"),
-            prints=_array(path, "prints"),
+            hashes=saved_array(path, "hashes"),
+            flat_hashes=saved_array(path, "flat_hashes"),
+            prints=saved_array(path, "prints"),
             ring_systems=frozenset(kept["ring_systems"]),
             sample=kept["sample"],
             path=path,
@@ -211,7 +211,8 @@ def _save(folder: Path, name: str, values: np.ndarray) -> None:
     np.save(folder / f"{name}.npy", values, allow_pickle=False)
 
 
-def _array(path: Path, name: str) -> np.ndarray:
+def saved_array(path: Path, name: str) -> np.ndarray:
+    """An array of the cache, ``name.npy`` in ``path``; :class:`ModelError` where it is damaged."""
     try:
         return np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
