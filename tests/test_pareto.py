@@ -76,7 +76,11 @@ def test_the_reference_point_is_below_the_front_and_not_below_an_outlier() -> No
 
 
 @pytest.mark.slow
-def test_the_gain_is_noisy_expected_hypervolume_improvement_as_botorch_has_it() -> None:
+def test_the_gain_is_noisy_expected_hypervolume_improvement_as_botorch_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Or else BoTorch compiles a kernel of its own, which takes half a minute on a new machine.
+    monkeypatch.setattr("botorch.acquisition.multi_objective.logei._load_attempted", True)
     rng = np.random.default_rng(0)
     x = torch.as_tensor(rng.uniform(size=(8, 2)))
     y = torch.stack([torch.sin(4 * x[:, 0]), x[:, 1] - x[:, 0]], dim=1)
