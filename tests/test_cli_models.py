@@ -272,11 +272,28 @@ def test_an_error_is_one_sentence_and_an_exit_code(tiny_model: Path, tmp_path: P
     assert done.stderr.count("\n") == 1
 
 
-def test_predictions_do_not_replace_the_file_that_is_read(tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        "predict MODEL FILE",
+        "encode MODEL FILE",
+        "decode MODEL FILE",
+        "anomalies FILE --reference MODEL",
+        "climb MODEL --target logp --direction maximize --start FILE",
+        "explore arithmetic MODEL FILE --smarts c",
+        "optimize MODEL --maximize qed --start FILE",
+        "optimize MODEL --maximize qed --known FILE",
+        "synthesize FILE --model MODEL",
+    ],
+)
+def test_no_command_writes_over_the_file_that_it_reads(
+    tiny_model: Path, tmp_path: Path, command: str
+) -> None:
     mine = tmp_path / "mine.csv"
     mine.write_text("smiles,measured\nCCO,1.5\n")
-    result = CliRunner().invoke(app, ["predict", str(tiny_model), str(mine), "-o", str(mine)])
-    assert isinstance(result.exception, ConfigError)
+    words = command.replace("MODEL", str(tiny_model)).replace("FILE", str(mine)).split()
+    result = CliRunner().invoke(app, [*words, "-o", str(mine)])
+    assert isinstance(result.exception, ConfigError), result.output
     assert "the file that is read" in str(result.exception)
     assert mine.read_text() == "smiles,measured\nCCO,1.5\n"
 

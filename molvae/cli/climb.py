@@ -112,7 +112,7 @@ def climb(
         seed=seed,
         device=device,
     )
-    check_output(output or "-")
+    check_output(output or "-", reads=start)
     if picture:
         from molvae.report.strips import check_strips_output
 

@@ -119,7 +119,8 @@ def arithmetic(
         seed=seed,
         device=device,
     )
-    check_output(output or "-")
+    for given in (examples, to):
+        check_output(output or "-", reads=given)
     if picture:
         from molvae.report.strips import check_strips_output
 

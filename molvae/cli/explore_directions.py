@@ -84,7 +84,7 @@ def directions(
         seed=seed,
         device=device,
     )
-    check_output(output or "-")
+    check_output(output or "-", reads=file)
     if picture:
         from molvae.report.strips import check_strips_output
 

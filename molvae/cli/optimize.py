@@ -250,7 +250,8 @@ def optimize(
     )
     outputs = output or ([] if as_json or report else ["-"])
     for place in outputs:
-        check_output(place)
+        for given in (start, known):
+            check_output(place, reads=given)
     if report is not None:
         require_file(report)
     files = [Path(place) for place in outputs if place != "-"]

@@ -110,7 +110,7 @@ def synthesize(
         seed=seed,
         device=device,
     )
-    check_output(output)
+    check_output(output, reads=file)
     for place in filter(None, (html, report)):
         require_file(place)
     found = make(file, model, chosen, workers=workers, progress=show(quiet))

@@ -126,10 +126,12 @@ Its columns: id, SMILES, logP
 
 def _require_header(header: Sequence[str], where: str) -> None:
     """Raise :class:`InputError` for a table whose first line is a molecule and no names."""
-    from molvae.chem.smiles import canonicalise_many
-
     # Names of columns are hardly ever SMILES; short ones (CO, Cs) may be.
     texts = [name.strip() for name in header if len(name.strip()) >= 6 and not name.isalpha()]
+    if not texts:
+        return
+    from molvae.chem.smiles import canonicalise_many
+
     found = [t for t, read in zip(texts, canonicalise_many(texts), strict=True) if read is not None]
     if found:
         raise InputError(
