@@ -18,19 +18,19 @@ from typing import Any, Literal, Unpack
 
 import numpy as np
 import torch
+from rdkit import Chem
 
 from molvae.base.errors import ConfigError, InputError, ModelError
 from molvae.base.progress import Progress
 from molvae.base.seeds import derive_seed
-from molvae.chem.alerts import SanityOptions, insane_reason
-from molvae.chem.mending import encodable
+from molvae.chem.alerts import SanityOptions
 from molvae.chem.properties import PROPERTIES, compute
-from molvae.chem.selfies import CodecError
-from molvae.chem.smiles import MoleculeError, canonicalise, foreign_part, parse, smiles_list
+from molvae.chem.smiles import MoleculeError, canonicalise, foreign_part, smiles_list
 from molvae.chem.tokenizer import Tokenizer
-from molvae.latent.choosing import choose, realism
+from molvae.latent.choosing import choose, logits, realism
 from molvae.latent.conditions import Conditions, condition_table, outside
 from molvae.latent.decoding import Decoding, Sane, Strategy
+from molvae.latent.finishing import finished
 from molvae.latent.posteriors import Likelihood, Posteriors, Reasons
 from molvae.models.batch import Batch
 from molvae.models.places import device_named
@@ -172,8 +172,10 @@ class Generator:
         seed: int,
         sane: Sane,
         conditions: Conditions | None,
-    ) -> tuple[list[str | None], Reasons, np.ndarray]:
-        """Molecules, reasons, and the log-probabilities ``(n,)`` of what was drawn, in nats."""
+        judged: bool = False,
+    ) -> tuple[list[str | None], Reasons, np.ndarray, np.ndarray]:
+        """Molecules, reasons, the log-probabilities ``(n,)`` of what was drawn, in nats, and where
+        they are to be ``judged`` the critic's logits ``(n,)``, else NaN."""
         z = self._latents(z)
         told = condition_table(self.model.conditions, conditions, len(z), sampling.guidance)
         limits = SanityOptions() if sane is True else (sane or None)
@@ -186,13 +188,24 @@ class Generator:
             seed,
             conditions=None if told is None else torch.from_numpy(told),
         )
+        texts = self.tokenizer.decode(written.rows())
         smiles: list[str | None] = []
         reasons: Reasons = []
-        for text, good in zip(self.tokenizer.decode(written.rows()), finite, strict=True):
-            answer, reason = self._finish(text, limits) if good else (None, NOT_FINITE)
-            smiles.append(answer)
-            reasons.append(reason)
-        return smiles, reasons, written.log_prob.double().numpy()
+        score = np.full(len(texts), np.nan)
+        for rows in self._chunks(np.arange(len(texts))):  # molecules are large: few at a time
+            mols: list[Chem.Mol | None] = []
+            for i in rows:
+                mol, answer, reason = (
+                    finished(texts[i], self.tokenizer, limits)
+                    if finite[i]
+                    else (None, None, NOT_FINITE)
+                )
+                mols.append(mol)
+                smiles.append(answer)
+                reasons.append(reason)
+            if judged:
+                score[rows] = logits(self.model, mols)
+        return smiles, reasons, written.log_prob.double().numpy(), score
 
     def rewrite(self, z: np.ndarray, *, seed: int) -> list[str | None]:
         """:meth:`decode` with symbols drawn: of windows that are zero the decoder writes what the
@@ -240,14 +253,13 @@ class Generator:
             )  # fmt: skip
         symbols = derive_seed(seed, "symbols")
         sampling = SamplingOptions.parse(strategy, where="decode")
-        smiles, reasons, log_prob = self._written(
-            np.repeat(z, several, 0), sampling, symbols, sane, conditions
+        smiles, reasons, log_prob, score = self._written(
+            np.repeat(z, several, 0), sampling, symbols, sane, conditions, judged=several > 1
         )
         if several == 1:
             return smiles, reasons
-        critic = self.model.config.critic
+        critic, way = self.model.config.critic, derive_seed(seed, "candidates")
         assert critic is not None
-        score, way = self.realism(smiles), derive_seed(seed, "candidates")
         chosen = choose(score, log_prob, critic.discount, several, way)
         return [smiles[i] for i in chosen], [reasons[i] for i in chosen]
 
@@ -456,15 +468,6 @@ class Generator:
                 f"latents have the shape {z.shape}: this model takes (n, {self.latent_dim})"
             )
         return z
-
-    def _finish(self, text: str, limits: SanityOptions | None) -> tuple[str | None, str | None]:
-        """The canonical SMILES of a decoded text, or the reason why there is none."""
-        try:
-            mol, smiles = encodable(parse(text), self.tokenizer)
-        except (MoleculeError, CodecError) as error:
-            return None, error.reason
-        reason = insane_reason(mol, limits) if limits is not None else None
-        return (smiles, None) if reason is None else (None, reason)
 
 
 def load(

@@ -6,30 +6,33 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from rdkit import Chem
 
 from molvae.base.errors import ModelError
+from molvae.base.parallel import chunked
 from molvae.chem.features import part_counts
 from molvae.chem.smiles import parse_many
 from molvae.models.vae import SequenceVAE
 
 
 def realism(model: SequenceVAE, smiles: Sequence[str | None], batch_size: int) -> np.ndarray:
-    """The critic's logit for each molecule, ``(n,)``, so many at a time; NaN for None and for what
-    does not parse. Raises :class:`ModelError` for a model without a critic."""
+    """:func:`logits` of molecules by their SMILES, so many at a time."""
+    parts = chunked(smiles, batch_size)  # molecules are large: few at a time
+    return np.concatenate([np.empty(0), *(logits(model, parse_many(part)) for part in parts)])
+
+
+def logits(model: SequenceVAE, mols: Sequence[Chem.Mol | None]) -> np.ndarray:
+    """The critic's logit for each molecule, ``(n,)``; NaN for None. Raises :class:`ModelError` for
+    a model without a critic."""
     config, critic = model.config.critic, model.critic
     if config is None or critic is None:
         raise ModelError("this model has no critic; fit one with molvae models critic")
-    score = np.full(len(smiles), np.nan)
-    for start in range(0, len(smiles), batch_size):  # molecules are large: few at a time
-        mols = parse_many(smiles[start : start + batch_size])
-        there = np.array([mol is not None for mol in mols])
-        counts = part_counts(mols, config.bits)
-        rows = (counts.indices.astype(np.int64), counts.data, counts.indptr[:-1].astype(np.int64))
-        with torch.inference_mode():
-            given = [torch.from_numpy(part).to(model.device) for part in rows]
-            logits: np.ndarray = critic(*given).double().cpu().numpy()
-        score[start : start + len(mols)] = np.where(there, logits, np.nan)
-    return score
+    counts = part_counts(mols, config.bits)
+    rows = (counts.indices.astype(np.int64), counts.data, counts.indptr[:-1].astype(np.int64))
+    with torch.inference_mode():
+        given = [torch.from_numpy(part).to(model.device) for part in rows]
+        found: np.ndarray = critic(*given).double().cpu().numpy()
+    return np.where([mol is not None for mol in mols], found, np.nan)
 
 
 def choose(

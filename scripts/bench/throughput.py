@@ -29,12 +29,13 @@ from _ours import corpus_of
 from _turns import bench_directory
 from rdkit import Chem
 
-from molvae.base.parallel import default_workers
+from molvae.base.parallel import chunked, default_workers
 from molvae.bulk import BulkOptions, generate_shards
 from molvae.chem.mending import encodable
 from molvae.chem.selfies import CodecError
 from molvae.chem.smiles import MoleculeError, parse
 from molvae.generator import Generator, load
+from molvae.latent.choosing import logits
 from molvae.models.sampling import SamplingOptions, generate
 
 STAGES = ("network", "ids to SMILES", "RDKit", "SMILES to ids and mending", "critic")
@@ -51,7 +52,7 @@ def main() -> None:
     place = bench_directory()
     if options.smoke:
         place = place / "smoke"
-        options.sizes, options.staged, options.model = [60, 120], 50, str(smoke_model(place))
+        options.sizes, options.staged, options.model = [60], 50, str(smoke_model(place))
     if options.here is not None:
         print(json.dumps(bulk(options.model, options.here, options.block)))
         return
@@ -198,7 +199,9 @@ def stages_of(
         valid += 1
     ticks.append(clock())
     if generator.candidates > 1:
-        generator.realism([smiles for _, smiles in found])
+        mols = [mol for mol, _ in found]
+        for part in chunked(mols, generator.batch_size):
+            logits(generator.model, part)
     ticks.append(clock())
     return np.diff(ticks).tolist(), valid, mended
 
