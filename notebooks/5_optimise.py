@@ -31,7 +31,7 @@ from molvae.chem.properties import compute
 from molvae.chem.similarity import fingerprints, similarity
 from molvae.chem.smiles import parse_many
 from molvae.datasets.writers import write_table
-from molvae.optimize.sane import SaneGenerator
+from molvae.optimize.filtered import filtered
 from molvae.optimize.sheets import batch_columns, read_results
 from molvae.oracles.objective import Objective
 from molvae.plots import BLUE, GREY, RED, optimisation_curve
@@ -119,18 +119,19 @@ def measure(smiles: str) -> str:
     return f"{true + noise.normal(scale=0.15):.2f}"
 
 
-sane = SaneGenerator(generator)  # proposes only what a chemist would make
+# Proposes only sane molecules, as likely to the model as the likelier half of its own samples.
+kept = filtered(generator, sane=True, typical=0.5)
 path = RUNS / "pic50.sqlite"
 path.unlink(missing_ok=True)
 goals = molvae.Goals.of({"pIC50": "maximize"}, ["no alerts and SA < 4"])
-with molvae.Campaign.new(path, sane, goals=goals) as campaign:
+with molvae.Campaign.new(path, kept, goals=goals) as campaign:
     print(campaign.goals)
 
 # %% [markdown]
 # ### One round by hand
 
 # %%
-with molvae.Campaign.open(path, sane) as campaign:
+with molvae.Campaign.open(path, kept) as campaign:
     batch = campaign.ask(4 if SMOKE else 12)
     write_table(RUNS / "batch-1.csv", batch_columns(batch, campaign.assays))
 sheet = pd.read_csv(RUNS / "batch-1.csv")
@@ -144,7 +145,7 @@ MoleculeGrid(sheet["smiles"].tolist(), sheet["id"].tolist())
 sheet["pIC50"] = [measure(smiles) for smiles in sheet["smiles"]]
 sheet.to_csv(RUNS / "batch-1.csv", index=False)
 
-with molvae.Campaign.open(path, sane) as campaign:
+with molvae.Campaign.open(path, kept) as campaign:
     told = campaign.tell(read_results(RUNS / "batch-1.csv", campaign.assays))
 told
 
@@ -159,12 +160,12 @@ rounds = 2 if SMOKE else 5
 for number in range(2, rounds + 1):
     table = RUNS / f"batch-{number}.csv"
     table.unlink(missing_ok=True)
-    with molvae.Campaign.open(path, sane) as campaign:
+    with molvae.Campaign.open(path, kept) as campaign:
         write_table(table, batch_columns(campaign.ask(4 if SMOKE else 8), campaign.assays))
     sheet = pd.read_csv(table)
     sheet["pIC50"] = [measure(smiles) for smiles in sheet["smiles"]]
     sheet.to_csv(table, index=False)
-    with molvae.Campaign.open(path, sane) as campaign:
+    with molvae.Campaign.open(path, kept) as campaign:
         campaign.tell(read_results(table, campaign.assays))
 MoleculeGrid(
     [s for pair in zip(sheet["smiles"], sheet["nearest_tested"], strict=True) for s in pair],
@@ -185,7 +186,7 @@ MoleculeGrid(
 # what was measured then. All of it is in the table that goes to the laboratory.
 
 # %%
-with molvae.Campaign.open(path, sane) as campaign:
+with molvae.Campaign.open(path, kept) as campaign:
     told = campaign.observations()
     top = campaign.best(4)
     campaign_page(campaign).write(RUNS / "pic50.html")

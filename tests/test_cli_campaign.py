@@ -325,18 +325,18 @@ def test_a_model_that_was_replaced_where_it_lies_is_told_by_the_first_digits(
 def test_the_model_and_its_filter_are_remembered(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[str, bool]] = []
+    asked: list[tuple[str, bool, float | None]] = []
 
-    def generator(model: str, sane: bool, device: str) -> BeadGenerator:
-        asked.append((model, sane))
+    def generator(model: str, sane: bool, typical: float | None, device: str) -> BeadGenerator:
+        asked.append((model, sane, typical))
         return BeadGenerator()
 
     monkeypatch.setattr(command, "_generator", generator)
     Path("model").mkdir()
-    begin("--sane")
+    begin("--sane", "--typical", "0.5")
     works("ask", "c.sqlite", "-o", "a.csv")
     works("ask", "c.sqlite", "-o", "b.csv", "-m", "elsewhere")
-    assert asked == [(str(folder / "model"), True)] * 2 + [("elsewhere", True)]
+    assert asked == [(str(folder / "model"), True, 0.5)] * 2 + [("elsewhere", True, 0.5)]
 
 
 @pytest.mark.slow

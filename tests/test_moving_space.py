@@ -17,11 +17,11 @@ from molvae.optimize import renewal
 from molvae.optimize.campaign import Campaign
 from molvae.optimize.config import SearchConfig
 from molvae.optimize.described import Described
+from molvae.optimize.filtered import SaneGenerator
 from molvae.optimize.memory import Memory
 from molvae.optimize.observed import Observed
 from molvae.optimize.records import Observation
 from molvae.optimize.run import optimize
-from molvae.optimize.sane import SaneGenerator
 from molvae.optimize.store import Store
 from molvae.optimize.strategy import next_batch
 from molvae.oracles.objective import Objective

@@ -28,6 +28,18 @@ def sa_score(mol: Chem.Mol) -> float:
     return float(_sa_scorer().calculateScore(mol))
 
 
+def unseen_parts(mol: Chem.Mol) -> int:
+    """How many of a molecule's parts, atoms with their surroundings up to radius 2 (Morgan), none
+    of the million PubChem molecules has from which :func:`sa_score` was made.
+
+    >>> [unseen_parts(Chem.MolFromSmiles(s)) for s in ("CCNc1nccc2ccccc12", "CCNc1pccc2ccccc12")]
+    [0, 9]
+    """
+    scorer = _sa_scorer()
+    parts: dict[int, int] = scorer.mfpgen.GetSparseCountFingerprint(mol).GetNonzeroElements()
+    return sum(count for part, count in parts.items() if part not in scorer._fscores)
+
+
 def np_likeness(mol: Chem.Mol) -> float:
     """Natural-product likeness, about -5 (synthetic) to 5 (natural product).
 

@@ -33,6 +33,7 @@ from molvae.cli.flags import (
     SimilarityRange,
     SimilarTo,
     SmilesColumn,
+    Typical,
     Weights,
 )
 
@@ -106,6 +107,7 @@ def new(
         int | None, typer.Option(help="Candidates for a batch.  [default: 600]")
     ] = None,
     sane: Sane = None,
+    typical: Typical = None,
     seed: Seed = None,
     device: Device = None,
     config: ConfigFile = None,
@@ -141,6 +143,7 @@ def new(
         initial=initial,
         candidates=candidates,
         sane=sane,
+        typical=typical,
         seed=seed,
         device=device,
     )
@@ -152,11 +155,11 @@ def new(
     place = str(Path(chosen.model).resolve()) if Path(chosen.model).exists() else chosen.model
     begun = Campaign.new(
         campaign,
-        _generator(place, chosen.sane, chosen.device),
+        _generator(place, chosen.sane, chosen.typical, chosen.device),
         goals=chosen.goals(),
         config=chosen.search(),
         start=first,
-        notes={"model": place, "sane": chosen.sane},
+        notes={"model": place, "sane": chosen.sane, "typical": chosen.typical},
     )
     with begun:
         for text, reason in begun.left_out():
@@ -311,7 +314,8 @@ def _open(campaign: Path, model: str | None, device: str | None) -> Iterator[Cam
     place = model or notes.get("model")
     if place is None:
         raise ConfigError(f"campaign {campaign} does not say which model it is of; give --model")
-    generator = _generator(place, notes.get("sane", False), device or "auto")
+    kept = notes.get("sane", False), notes.get("typical")
+    generator = _generator(place, *kept, device or "auto")
     if generator.fingerprint != begun_with:
         was = notes.get("model", "another one")
         raise ConfigError(
@@ -323,12 +327,11 @@ def _open(campaign: Path, model: str | None, device: str | None) -> Iterator[Cam
         yield opened
 
 
-def _generator(model: str, sane: bool, device: str) -> MoleculeGenerator:
+def _generator(model: str, sane: bool, typical: float | None, device: str) -> MoleculeGenerator:
     from molvae.generator import load
-    from molvae.optimize.sane import SaneGenerator
+    from molvae.optimize.filtered import filtered
 
-    generator = load(model, device)
-    return SaneGenerator(generator) if sane else generator
+    return filtered(load(model, device), sane=sane, typical=typical)
 
 
 def _keep_untold(campaign: Campaign, place: str) -> None:

@@ -26,6 +26,7 @@ class CampaignSettings(GoalSettings):
     start: str | None = None
     smiles_column: str | None = None
     sane: bool = False
+    typical: float | None = None
     device: str = "auto"
 
     @model_validator(mode="after")

@@ -116,6 +116,15 @@ Sane = Annotated[
     bool | None,
     typer.Option("--sane", help="Turn down molecules that no chemist would make."),
 ]
+Typical = Annotated[
+    float | None,
+    typer.Option(
+        "--typical",
+        metavar="SHARE",
+        help="Keep to molecules as likely to the model as the likeliest such share of its own "
+        "samples: 0.5, or 0.9 for a looser rein.",
+    ),
+]
 
 Properties = Annotated[
     list[str] | None,

@@ -32,6 +32,7 @@ from molvae.cli.flags import (
     SimilarityRange,
     SimilarTo,
     SmilesColumn,
+    Typical,
     Weights,
     one_model,
 )
@@ -159,6 +160,7 @@ def optimize(
     ] = None,
     smiles_column: SmilesColumn = None,
     sane: Sane = None,
+    typical: Typical = None,
     store: Annotated[
         Path | None,
         typer.Option(
@@ -243,6 +245,7 @@ def optimize(
         known_column=known_column,
         smiles_column=smiles_column,
         sane=sane,
+        typical=typical,
         store=store,
         corpus=corpus,
         seed=seed,
@@ -268,24 +271,26 @@ def optimize(
 def _search(model: str, chosen: OptimizeSettings, *, resume: bool, quiet: bool) -> Result:
     from molvae.cli.objectives import chosen_constraints, chosen_evaluation, chosen_objectives
     from molvae.generator import load
+    from molvae.optimize.filtered import filtered
     from molvae.optimize.run import optimize as search
-    from molvae.optimize.sane import SaneGenerator
 
     aims = chosen_objectives(chosen, quiet)
     constraints, restriction = chosen_constraints(chosen, aims), chosen.restriction()
     start, known = _start(chosen, quiet), _known(chosen, [aim.name for aim in aims])
     generator = load(model, chosen.device)
-    filtered = ", among sane molecules" if chosen.sane else ""
+    among = ["sane"] if chosen.sane else []
+    among += [] if chosen.typical is None else [f"typical ({chosen.typical:g})"]
+    only = f", among {' and '.join(among)} molecules" if among else ""
     demands = ", ".join([*map(str, constraints), *restriction.labels])
     kept = f", with {demands}" if demands else ""
     what = " and ".join(map(str, aims)) + kept
-    say(f"to {what}, and nothing else{filtered}, in {chosen.budget:,} evaluations", quiet)
+    say(f"to {what}, and nothing else{only}, in {chosen.budget:,} evaluations", quiet)
     if known:
         say(f"{len(known):,} known values, of {chosen.known}, cost no evaluation", quiet)
     if chosen.store is not None:
         say(f"recorded in {chosen.store}; with --resume it goes on from there", quiet)
     return search(
-        SaneGenerator(generator) if chosen.sane else generator,
+        filtered(generator, sane=chosen.sane, typical=chosen.typical),
         aims,
         budget=chosen.budget,
         constraints=constraints,

@@ -38,6 +38,7 @@ class OptimizeSettings(GoalSettings):
     known_column: str | None = None
     smiles_column: str | None = None
     sane: bool = False
+    typical: float | None = None
     store: Path | None = None
     corpus: Path | None = None
     device: str = "auto"

@@ -31,6 +31,7 @@ from molvae.base.seeds import derive_seed
 from molvae.chem.smiles import parse_many, smiles_list
 from molvae.generator import Generator
 from molvae.latent.posteriors import Posteriors, Reasons
+from molvae.latent.typicality import alone, drawn, writes_alone
 from molvae.models.windows import Windows
 
 FORMAT = 1
@@ -109,14 +110,11 @@ def score(
     generator: Generator, smiles: Sequence[str | None], *, progress: bool | None = False
 ) -> Scores:
     """The :class:`Scores` of molecules; a molecule's do not depend on which others there are."""
-    noise = np.random.default_rng(derive_seed(0, "bound")).standard_normal(
-        generator.latent_dim, dtype=np.float32
-    )
     parts = []
     smiles = smiles_list(smiles)
     with Progress("scoring", len(smiles), progress) as bar:
         for texts in chunked(smiles, _CHUNK):
-            parts.append(_score(generator, texts, noise))
+            parts.append(_score(generator, texts))
             bar.advance(len(texts))
     if not parts:
         raise InputError("there are no molecules to score")
@@ -129,18 +127,15 @@ def score(
     return Scores(**arrays, reasons=reasons)
 
 
-def _score(generator: Generator, smiles: list[str | None], noise: np.ndarray) -> Scores:
+def _score(generator: Generator, smiles: list[str | None]) -> Scores:
     found = generator.posterior(smiles)
     own = generator.likelihood(smiles, found.mean)
-    bound = -(generator.likelihood(smiles, found.mean + found.std * noise).nats - found.kl())
+    bound = found.kl() - drawn(generator, smiles, found).nats
+    needed = -alone(generator, smiles).nats if writes_alone(generator) else bound
     known = own.symbols > 0
     each = np.maximum(own.symbols, 1)
-    alone = bound
-    if writes_alone(generator):
-        # A row of NaN is not written at all, so the blank latent must be one, too.
-        alone = -generator.likelihood(smiles, 0 * found.mean).nats
     return Scores(
-        likelihood=alone / each,
+        likelihood=needed / each,
         reconstruction=-own.nats / each,
         nats=-own.nats,
         exact=np.where(known, own.correct == own.symbols, np.nan),
@@ -149,12 +144,6 @@ def _score(generator: Generator, smiles: list[str | None], noise: np.ndarray) ->
         parsed=np.array([mol is not None for mol in parse_many(smiles)]),
         reasons=found.reasons,
     )
-
-
-def writes_alone(generator: Generator) -> bool:
-    """Whether the decoder has learnt to write from z = 0, so that log p(x|z=0) is a likelihood."""
-    config = generator.model.config
-    return config.prior.kind == "blank" or config.forget * config.forget_all > 0
 
 
 def summary(windows: Windows, found: Posteriors, symbols: np.ndarray) -> np.ndarray:

@@ -9,16 +9,11 @@ import numpy as np
 
 from molvae.base.seeds import derive_seed
 from molvae.chem.smiles import canonicalise_many
-from molvae.models.windows import Windows
 from molvae.optimize.config import Routes
 from molvae.optimize.feasibility import demands, misses, shortfalls
+from molvae.optimize.filtered import FilteredGenerator
 from molvae.optimize.goals import Goals
-from molvae.optimize.proposals import (
-    LocalGenerator,
-    MoleculeGenerator,
-    admitted,
-    local,
-)
+from molvae.optimize.proposals import MoleculeGenerator
 from molvae.optimize.routes import Parents, by_rank, offspring
 
 DRAWS = 4
@@ -36,60 +31,19 @@ ASKED = 256
 
 
 @dataclass(frozen=True)
-class RestrictedGenerator:
+class RestrictedGenerator(FilteredGenerator):
     """``inner`` without the molecules that miss a computed constraint or a restriction.
 
     They cost no measurement, so none is ever proposed that misses them. Where samples of the prior
     hardly ever meet them, such as a scaffold, :meth:`sample` searches the latent space for ones
-    that do, from the leads and from the samples that miss them by least. Molecules to begin with
-    are the user's own choice and are not filtered.
+    that do, from the leads and from the samples that miss them by least. The fingerprint is the
+    model's alone: the demands are a campaign's settings.
     """
 
-    inner: MoleculeGenerator
     goals: Goals
 
-    @property
-    def latent_dim(self) -> int:
-        """Length ``d`` of a latent vector."""
-        return self.inner.latent_dim
-
-    @property
-    def fingerprint(self) -> str:
-        """The model's: the demands are a campaign's settings."""
-        return self.inner.fingerprint
-
-    def encode(self, smiles: Sequence[str]) -> np.ndarray:
-        """Latents ``(n, d)`` of any molecules."""
-        return self.inner.encode(smiles)
-
-    def decode(self, z: np.ndarray) -> list[str | None]:
-        """Molecules of ``z (n, d)``, None where they miss a demand."""
-        return self._met(self.inner.decode(z))
-
-    @property
-    def windows(self) -> Windows | None:
-        """The model's, if it has any."""
-        windowed = local(self.inner)
-        return None if windowed is None else windowed.windows
-
-    def symbols(self, smiles: Sequence[str | None]) -> np.ndarray:
-        """How many symbols each molecule has, ``(n,)``."""
-        return self._local().symbols(smiles)
-
-    def rewrite(self, z: np.ndarray, *, seed: int) -> list[str | None]:
-        """Random molecules of ``z (n, d)``, None where they miss a demand."""
-        return self._met(self._local().rewrite(z, seed=seed))
-
-    def admit(self, smiles: Sequence[str | None]) -> list[str | None]:
-        """The molecules, None where they miss a demand, or ``inner`` turns them down."""
-        return self._met(admitted(self.inner, smiles))
-
-    def _local(self) -> LocalGenerator:
-        windowed = local(self.inner)
-        assert windowed is not None
-        return windowed
-
-    def _met(self, smiles: Sequence[str | None]) -> list[str | None]:
+    def keep(self, smiles: Sequence[str | None]) -> list[str | None]:
+        """The molecules, None where they miss a demand."""
         found = canonicalise_many(smiles)
         missed = misses(self.goals, found)
         return [text if miss == 0 else None for text, miss in zip(found, missed, strict=True)]

@@ -14,7 +14,7 @@ from molvae.base.errors import InputError
 from molvae.base.parallel import default_workers
 from molvae.chem.properties import compute
 from molvae.generator import load
-from molvae.latent.anomaly import writes_alone
+from molvae.latent.typicality import writes_alone
 from molvae.metrics.distributions import SHOWN, Distribution, distribution
 from molvae.metrics.profile import Profile, profile
 from molvae.oracles.fitted.features import FeatureSpace
