@@ -3,9 +3,10 @@
     python scripts/demo_compare.py                  # once both have run
     python scripts/demo_compare.py --searches 5     # and four more searches of each, by other seeds
 
-The optimised values of the two are of one kind but not of one scale, since each run believes its
-own head's log D; so the proposals are judged by both heads, and by a forest on fingerprints and
-descriptors that neither has seen (`molvae fit-oracle`; written beside the first run). Searches
+Each search believes the log D of its own head, as far as that was right about molecules set aside;
+so the proposals are judged by both heads, and by a forest on fingerprints and descriptors that
+neither has seen (`molvae fit-oracle`; written beside the first run). Whether they look like
+molecules that somebody made is judged by their parts (`molvae.chem.scores.unseen_parts`). Searches
 differ by chance: with several, the figures of their proposals are means, with their deviation.
 """
 
@@ -27,7 +28,8 @@ import numpy as np
 import molvae
 from molvae.chem.alerts import SanityOptions, insane_reason, sane_mask
 from molvae.chem.properties import compute
-from molvae.chem.similarity import pairwise_similarity
+from molvae.chem.scores import unseen_parts
+from molvae.chem.similarity import fingerprints, pairwise_similarity, similarity
 from molvae.chem.smiles import parse
 from molvae.cli.common import print_table
 from molvae.datasets.corpus import Corpus
@@ -37,11 +39,11 @@ from molvae.oracles.fitted.model import FittedOracle
 from molvae.oracles.fitted.store import load_oracle
 
 sys.path.insert(0, str(Path(__file__).parent))
-from demo_objective import HIGHEST, LOWEST, DrugLikeInWindow, value
+from demo_objective import HIGHEST, LABEL, LOWEST, DrugLikeInWindow, Trust, value
 
 # By name, for a run of the demo leaves a directory `demo` that linters take for a package of ours.
 demo = importlib.import_module("demo")
-LABEL, SAMPLES, TOP = "log_d", 1000, 50
+SAMPLES, TOP = 1000, 50
 AFTER = (60, 100, 300)  # evaluations
 ALIKE = (0.3, 0.4, 0.5)
 OBJECTIVES = {demo.OUT: "wanted", demo.SCRATCH: "wanted_from_scratch"}
@@ -78,14 +80,17 @@ def measure(out: Path, judges: Mapping[str, Judge], oracle: FittedOracle) -> dic
     true = np.asarray(corpus.labels[rows, corpus.label_names.index(LABEL)], np.float64)
     known = ~np.isnan(predicted)
     error = (predicted - true)[known]
+    trust = Trust(generator, corpus)
+    surprise = error / trust.spread(trust.similarity(smiles))[known]
     samples = generator.sample(SAMPLES, seed=0)
     limits = SanityOptions()
     sane = [insane_reason(parse(s), limits) is None for s in samples]
     seconds = json.loads((out / "seconds.json").read_text())
     found = {
         "minutes in all": [sum(seconds.values()) / 60],
-        "log D of held-out molecules, RMSE": [float(np.sqrt(np.mean(error**2)))],
+        "log D of held-out molecules, RMSE": [root_mean_square(error)],
         "log D of held-out molecules, R2": [float(1 - np.mean(error**2) / np.var(true[known]))],
+        "error as a multiple of what is expected": [root_mean_square(surprise)],
         "held-out molecules back exactly": [
             np.mean([a == b for a, b in zip(smiles, back, strict=True)]).item()
         ],
@@ -96,6 +101,10 @@ def measure(out: Path, judges: Mapping[str, Judge], oracle: FittedOracle) -> dic
         for name, worth in judge(table, judges).items():
             found.setdefault(name, []).append(worth)
     return found
+
+
+def root_mean_square(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(values**2)))
 
 
 def led(table: Path, oracle: FittedOracle) -> dict[str, float]:
@@ -127,11 +136,18 @@ def judge(proposals: Path, judges: Mapping[str, Judge]) -> dict[str, float]:
     there = [(int(r["order"]), float(r["value"])) for r in rows if r["feasible"] == "yes"]
     soon = {n: sorted((value for at, value in there if at < n), reverse=True) for n in AFTER}
     qed, sa = compute(best, ["qed", "sa"], progress=False).T
+    mols = [parse(text) for text in best]
+    strange = [unseen_parts(mol) for mol in mols]
+    prints = fingerprints(mols)
+    alike = similarity(prints, prints)[np.triu_indices(len(best), 1)]
     return {
         **{f"best {TOP} of {n}: value by its own head": mean(soon[n][:TOP]) for n in AFTER},
         **{f"best {TOP}: value by {n}": float(np.nanmean(of(best))) for n, of in judges.items()},
         f"best {TOP}: QED": float(qed.mean()),
         f"best {TOP}: SA (1 easy, 10 hard)": float(sa.mean()),
+        f"best {TOP}: share of known parts alone": float(np.mean([n == 0 for n in strange])),
+        f"best {TOP}: unknown parts of one": float(np.mean(strange)),
+        f"best {TOP}: similarity of two": float(alike.mean()),
     }
 
 
@@ -154,7 +170,7 @@ def main() -> None:
     for place in OBJECTIVES:
         search_again(place, searches)
     judges: dict[str, Judge] = {
-        f"the head of {place}/model": DrugLikeInWindow(str(place / "model")) for place in OBJECTIVES
+        f"the head of {place}/model": DrugLikeInWindow(str(place)) for place in OBJECTIVES
     }
     oracle = forest(demo.OUT / "forest")
     judges["a forest"] = lambda smiles: value(smiles, *oracle.predict(smiles))

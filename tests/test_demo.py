@@ -29,9 +29,10 @@ sys.path.insert(0, str(ROOT / "scripts"))
 demo = importlib.import_module("demo")
 
 import demo_compare  # noqa: E402
+import demo_objective  # noqa: E402
 import make_shipped  # noqa: E402
 from _steps import Step, read_seconds, run_steps  # noqa: E402
-from demo_objective import DrugLikeInWindow, wanted, wanted_from_scratch  # noqa: E402
+from demo_objective import DrugLikeInWindow, value, wanted, wanted_from_scratch  # noqa: E402
 
 MAKING = [
     step for name in make_shipped.RECIPES for step in make_shipped.steps(name, None, None)
@@ -90,23 +91,62 @@ def test_a_step_that_is_done_is_not_done_again_and_one_that_fails_ends_the_row(
 
 
 def test_the_objective_is_qed_times_the_probability_of_the_window() -> None:
-    class Known(DrugLikeInWindow):
-        _generator = SimpleNamespace(
-            predict=lambda smiles: {
-                "log_d": np.array([2.0, 2.0, 2.0, 9.0, np.nan]),
-                "log_d_std": np.array([1.0, 2.0, 0.01, 0.5, np.nan]),
-            }
-        )
-
     smiles = ["CCOC(=O)c1ccccc1"] * 5
+    log_d = np.array([2.0, 2.0, 9.0, np.nan, 2.0])
+    std = np.array([1.0, 2.0, 0.5, 1.0, np.nan])
     qed = compute(smiles[:1], ["qed"])[0, 0]
-    narrow, wide, too_sure, greasy, unknown = Known("none")(smiles)
+    narrow, wide, greasy, *unknown = value(smiles, log_d, std)
     assert narrow == pytest.approx(0.6827 * qed, rel=1e-3)  # one standard deviation either way
     assert wide == pytest.approx(0.3829 * qed, rel=1e-3)
-    assert narrow < too_sure == pytest.approx(0.7606 * qed, rel=1e-3)  # as one of .85
     assert greasy < 1e-9
-    assert np.isnan(unknown)
-    assert [wanted.model, wanted_from_scratch.model] == ["demo/model", "demo/from-scratch/model"]
+    assert np.isnan(unknown).all()
+    assert [wanted.place, wanted_from_scratch.place] == ["demo", "demo/from-scratch"]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A run whose head says 2 of everything, right of esters (which were measured) and wrong by 1.5
+    of what is unlike them."""
+    esters = [f"{'C' * n}OC(=O)c1ccccc1" for n in range(1, 9)]
+    relatives = [f"{'C' * n}OC(=O)c1ccccc1C" for n in range(1, 9)]
+    strangers = [f"{'N' if n % 2 else 'O'}{'C' * n}#N" for n in range(1, 9)]
+    parts = {"train": esters, "validation": [*relatives, *strangers]}
+    rows = [*parts["train"], *parts["validation"]]
+    true = [1.0, 3.0] * 4 + [2.2, 1.8] * 4 + [3.5, 0.5] * 4
+
+    class Measured:
+        label_names = ("tpsa", "log_d")
+        labels = np.column_stack([np.zeros(len(rows)), true])
+
+        @staticmethod
+        def indices(part: str) -> np.ndarray:
+            return np.array([rows.index(text) for text in parts[part]])
+
+        @staticmethod
+        def smiles(places: np.ndarray) -> list[str]:
+            return [rows[i] for i in places]
+
+    head = SimpleNamespace(predict=lambda smiles: {"log_d": np.full(len(smiles), 2.0)})
+    monkeypatch.setattr("molvae.load", lambda place, device: head)
+    monkeypatch.setattr(Corpus, "open", lambda place: Measured())
+    return SimpleNamespace(wanted=DrugLikeInWindow("none"), esters=esters, strangers=strangers)
+
+
+def test_the_demo_trusts_a_head_as_far_as_it_was_right(run: SimpleNamespace) -> None:
+    relative, stranger, *far = run.wanted.trust.spread(np.array([0.9, 0.1, 0.0, -5.0]))
+    assert relative < 0.6 < stranger
+    assert far[1] == 1.0  # no worse than who knows nothing of what was measured
+    assert run.wanted.trust.spread(np.array([50.0]))[0] == 0.3  # no better than an assay
+
+
+def test_what_was_measured_has_no_value_for_the_demo_and_relatives_have_more(
+    run: SimpleNamespace,
+) -> None:
+    new = "CCOC(=O)c1ccccc1CC"
+    measured, relative, stranger = run.wanted([run.esters[1], new, "NCCCCCCCCCC#N"])
+    assert np.isnan(measured)
+    qed = compute([new, "NCCCCCCCCCC#N"], ["qed"])[:, 0]
+    assert relative / qed[0] > 0.8 > 0.75 > stranger / qed[1]
 
 
 def test_figures_are_means_over_seeds_with_their_range(tmp_path: Path) -> None:
@@ -211,6 +251,7 @@ def test_the_comparison_measures_a_run(
     rows = "CCO,0.5,yes,70\nCCN,0.4,yes,3\nCCC,0.9,no,4\n"
     (tmp_path / "proposals.csv").write_text(header + rows)
     monkeypatch.setattr(demo_compare, "LABEL", "logp")
+    monkeypatch.setattr(demo_objective, "LABEL", "logp")
     monkeypatch.setattr(demo_compare, "SAMPLES", 20)
     (tmp_path / "proposals-1.csv").write_text(f"{header}CCOC,0.5,yes,1\nCCNCCC,0.3,yes,0\n")
     leads = (("CCO", "CCOC"), ("CCCCN", "CCCCN"), ("CCCCO", "CCCCCO"), ("CCCCC", ""))
@@ -226,6 +267,7 @@ def test_the_comparison_measures_a_run(
     assert found[brought] == [0.25]
     assert found["best 50: value by its length"] == [3, 5]  # of each search
     assert found["best 50 of 60: value by its own head"] == [0.4, 0.4]
+    assert found["best 50: share of known parts alone"] == [1.0, 0.5]
     assert found["best 50 of 100: value by its own head"] == pytest.approx([0.45, 0.4])
     assert 0 <= found["held-out molecules back exactly"][0] <= 1
     assert all(np.isfinite(values).all() for values in found.values())
