@@ -34,25 +34,27 @@ def part_counts(mols: Sequence[Chem.Mol | None], bits: int) -> csr_array:
     (2, 176)
     """
     around, pairs = _generators(bits)
-    columns: list[np.ndarray] = []
-    counts: list[np.ndarray] = []
+    width, ring_sizes = feature_count(bits), bits + bits // 2
+    columns: list[int] = []
+    counts: list[int] = []
     ends = [0]
     for mol in mols:
         if mol is not None:
-            row = np.zeros(feature_count(bits), np.float32)
-            row[:bits] = around.GetCountFingerprintAsNumPy(mol)
-            row[bits : bits + bits // 2] = pairs.GetCountFingerprintAsNumPy(mol)
-            rings = mol.GetRingInfo().AtomRings()
-            for ring in rings:
-                row[bits + bits // 2 + min(len(ring), _RINGS - 1)] += 1
-            row[-_ATOMS + min(mol.GetNumHeavyAtoms(), _ATOMS - 1)] = 1
-            there = np.flatnonzero(row)
-            columns.append(there)
-            counts.append(row[there])
-        ends.append(ends[-1] + (len(columns[-1]) if mol is not None else 0))
-    places = np.concatenate([np.empty(0, np.int64), *columns])
-    values = np.log1p(np.concatenate([np.empty(0, np.float32), *counts]))
-    return csr_array((values, places, ends), shape=(len(mols), feature_count(bits)))
+            row: dict[int, int] = around.GetCountFingerprint(mol).GetNonzeroElements()
+            for pair, count in pairs.GetCountFingerprint(mol).GetNonzeroElements().items():
+                row[bits + pair] = count
+            for ring in mol.GetRingInfo().AtomRings():
+                size = ring_sizes + min(len(ring), _RINGS - 1)
+                row[size] = row.get(size, 0) + 1
+            row[width - _ATOMS + min(mol.GetNumHeavyAtoms(), _ATOMS - 1)] = 1
+            columns.extend(row)
+            counts.extend(row.values())
+        ends.append(len(columns))
+    values = np.log1p(np.array(counts, np.float32))
+    places = np.array(columns, np.int64)
+    found = csr_array((values, places, np.array(ends, np.int64)), shape=(len(mols), width))
+    found.sort_indices()
+    return found
 
 
 @functools.cache
