@@ -5,8 +5,9 @@
 QED is computed; log D (octanol-water, pH 7.4) is predicted by the model's head, which was fitted to
 measured values. How far that may be wrong depends on how near a molecule is to what was measured:
 `Trust` learns it from measured molecules that the head was not fitted to. So relatives of measured
-molecules are worth more than strangers, of which a head may be wrongly sure. What has been measured
-already has no value. The window is Waring's (Expert Opin. Drug Discov. 2010, 5, 235).
+molecules are worth more than strangers, of which a head may be wrongly sure. What has the
+fingerprint of a molecule that the head was fitted to has no value: it is known. The window is
+Waring's (Expert Opin. Drug Discov. 2010, 5, 235).
 
 A pattern for objectives of your own: a function of a list of SMILES that returns as many numbers,
 NaN where there is none.
@@ -59,7 +60,7 @@ class Trust:
         self._line = np.polyfit(self.similarity(smiles)[there], square[there], 1)
 
     def similarity(self, smiles: Sequence[str]) -> np.ndarray:
-        """To the nearest measured molecule, ``(n,)``."""
+        """To the nearest molecule that the head was fitted to, ``(n,)``."""
         return nearest(fingerprints(parse_many(smiles)), self._prints)[1]
 
     def spread(self, similarity: np.ndarray) -> np.ndarray:

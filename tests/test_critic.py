@@ -29,6 +29,7 @@ from molvae.latent.critic import (
 )
 from molvae.models.config import CriticConfig
 from molvae.models.critic import Critic
+from molvae.models.sampling import SamplingOptions
 from molvae.training.checkpoint import load_model
 from molvae.training.config import TrainConfig
 from molvae.training.head import fit_head
@@ -218,6 +219,18 @@ def test_draws_repeat_and_need_a_critic_for_candidates(judged: Path, model: Path
         plain.draw(5, candidates=0)
     with pytest.raises(ModelError, match="no critic"):
         plain.realism(["CCO"])
+
+
+def test_what_a_draw_is_chosen_by_is_the_realism_of_its_candidates(judged: Path) -> None:
+    generator = replace(load(judged, "cpu"), batch_size=7)
+    z = generator.sample_prior(30, seed=4)
+    z[3] = np.nan
+    options = SamplingOptions()
+    smiles, _, _, score = generator._written(z, options, 0, None, None, judged=True)
+    np.testing.assert_array_equal(score, generator.realism(smiles))
+    assert np.isnan(score[3])
+    assert np.isfinite(score).sum() > 10
+    assert np.isnan(generator._written(z, options, 0, None, None)[3]).all()
 
 
 def test_realism_is_aligned_and_nan_for_what_is_no_molecule(judged: Path) -> None:

@@ -20,7 +20,7 @@ from molvae.latent.anomaly import score
 from molvae.latent.typicality import surprisal, typical_surprisal
 from molvae.models.presets import preset
 from molvae.models.vae import SequenceVAE
-from molvae.optimize.filtered import SaneGenerator, TypicalGenerator, filtered
+from molvae.optimize.filtered import SaneGenerator, TypicalGenerator, filtered, only
 from molvae.optimize.proposals import local
 from molvae.optimize.run import optimize
 from molvae.oracles.objective import Objective
@@ -110,9 +110,22 @@ def test_a_generator_kept_to_typical_molecules_writes_no_others(druglike: Genera
 def test_samples_that_hardly_exist_are_fewer_instead_of_endless(
     druglike: Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("molvae.optimize.filtered.LEAST", 60)
     typical = TypicalGenerator(druglike, druglike, 0.5, limit=-1.0)
-    monkeypatch.setattr("molvae.optimize.filtered.DRAWS", 3)
     assert typical.sample(3, seed=0) == []
+    few = TypicalGenerator.of(druglike, druglike, 0.2)
+    assert len(few.sample(2, seed=0)) == 2  # rarer than two in two, but there
+
+
+def test_a_search_that_ends_says_to_which_molecules_it_was_kept(druglike: Generator) -> None:
+    kept = TypicalGenerator(SaneGenerator(druglike), druglike, 0.3, limit=-1.0)
+    assert only(druglike) == ""
+    assert only(kept) == ", among sane and typical (0.3) molecules"
+    length = Objective("length", lambda smiles: float(len(smiles)), "maximize")
+    found = optimize(kept, length, budget=5, start=ORDINARY, progress=False, candidates=16)
+    assert found.stopped == (
+        "the generator has no more new molecules, among sane and typical (0.3) molecules"
+    )
 
 
 @pytest.mark.slow
@@ -145,7 +158,8 @@ def test_optimize_and_campaigns_take_it_as_a_flag_and_remember_it(
     other = run(app, [*search, "--typical", "0.6", "--resume"])
     assert "typical molecules only (0.6)" in str(other.exception)
     wrong = run(app, [*search, "--typical", "2"])
-    assert "give a share of the model's samples" in str(wrong.exception)
+    assert "typical" in str(wrong.exception)
+    assert "less than or equal to 1" in str(wrong.exception)
 
     place = str(tmp_path / "campaign.sqlite")
     new = ["campaign", "new", place, "--model", "druglike", "--assay", "pIC50"]

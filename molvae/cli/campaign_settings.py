@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from molvae.cli.goal_settings import GoalSettings, Texts
 
@@ -26,7 +26,7 @@ class CampaignSettings(GoalSettings):
     start: str | None = None
     smiles_column: str | None = None
     sane: bool = False
-    typical: float | None = None
+    typical: Annotated[float, Field(gt=0, le=1)] | None = None
     device: str = "auto"
 
     @model_validator(mode="after")

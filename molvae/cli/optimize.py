@@ -271,26 +271,25 @@ def optimize(
 def _search(model: str, chosen: OptimizeSettings, *, resume: bool, quiet: bool) -> Result:
     from molvae.cli.objectives import chosen_constraints, chosen_evaluation, chosen_objectives
     from molvae.generator import load
-    from molvae.optimize.filtered import filtered
+    from molvae.optimize.filtered import filtered, only
     from molvae.optimize.run import optimize as search
 
     aims = chosen_objectives(chosen, quiet)
     constraints, restriction = chosen_constraints(chosen, aims), chosen.restriction()
     start, known = _start(chosen, quiet), _known(chosen, [aim.name for aim in aims])
-    generator = load(model, chosen.device)
-    among = ["sane"] if chosen.sane else []
-    among += [] if chosen.typical is None else [f"typical ({chosen.typical:g})"]
-    only = f", among {' and '.join(among)} molecules" if among else ""
+    generator = filtered(
+        load(model, chosen.device), sane=chosen.sane, typical=chosen.typical, progress=show(quiet)
+    )
     demands = ", ".join([*map(str, constraints), *restriction.labels])
     kept = f", with {demands}" if demands else ""
     what = " and ".join(map(str, aims)) + kept
-    say(f"to {what}, and nothing else{only}, in {chosen.budget:,} evaluations", quiet)
+    say(f"to {what}, and nothing else{only(generator)}, in {chosen.budget:,} evaluations", quiet)
     if known:
         say(f"{len(known):,} known values, of {chosen.known}, cost no evaluation", quiet)
     if chosen.store is not None:
         say(f"recorded in {chosen.store}; with --resume it goes on from there", quiet)
     return search(
-        filtered(generator, sane=chosen.sane, typical=chosen.typical),
+        generator,
         aims,
         budget=chosen.budget,
         constraints=constraints,

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from molvae.cli.goal_settings import GoalSettings
 
@@ -38,7 +45,7 @@ class OptimizeSettings(GoalSettings):
     known_column: str | None = None
     smiles_column: str | None = None
     sane: bool = False
-    typical: float | None = None
+    typical: Annotated[float, Field(gt=0, le=1)] | None = None
     store: Path | None = None
     corpus: Path | None = None
     device: str = "auto"

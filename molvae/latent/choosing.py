@@ -17,8 +17,8 @@ from molvae.models.vae import SequenceVAE
 
 def realism(model: SequenceVAE, smiles: Sequence[str | None], batch_size: int) -> np.ndarray:
     """:func:`logits` of molecules by their SMILES, so many at a time."""
-    parts = chunked(smiles, batch_size)  # molecules are large: few at a time
-    return np.concatenate([np.empty(0), *(logits(model, parse_many(part)) for part in parts)])
+    parts = list(chunked(smiles, batch_size)) or [[]]  # molecules are large: few at a time
+    return np.concatenate([logits(model, parse_many(part)) for part in parts])
 
 
 def logits(model: SequenceVAE, mols: Sequence[Chem.Mol | None]) -> np.ndarray:

@@ -19,7 +19,11 @@ from molvae.models.windows import Windows
 from molvae.optimize.proposals import LocalGenerator, MoleculeGenerator, admitted, local
 
 DRAWS = 30
-"""Times that as many samples as are wanted are drawn to make up for those turned down."""
+"""Samples that are drawn for each that is wanted, at most, to make up for those turned down."""
+LEAST = 500
+"""Samples after which it is said that hardly any is kept."""
+TOGETHER = 25
+"""Fewest samples drawn together."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,11 @@ class FilteredGenerator(ABC):
     @abstractmethod
     def keep(self, smiles: Sequence[str | None]) -> list[str | None]:
         """The molecules, None where one is turned down."""
+
+    @property
+    def adjective(self) -> str:
+        """What its molecules are, in a word, or nothing."""
+        return ""
 
     @property
     def latent_dim(self) -> int:
@@ -71,11 +80,11 @@ class FilteredGenerator(ABC):
     def sample(self, n: int, *, seed: int) -> list[str]:
         """``n`` molecules from the prior that are kept, or fewer where hardly any is."""
         found: list[str] = []
-        for attempt in range(DRAWS):
-            stream = seed if attempt == 0 else derive_seed(seed, "draw", attempt)
-            found += [s for s in self.keep(self.inner.sample(n, seed=stream)) if s is not None]
-            if len(found) >= n:
-                break
+        size, drawn = max(n, TOGETHER), 0
+        while len(found) < n and (drawn < LEAST or drawn < DRAWS * max(1, len(found))):
+            stream = derive_seed(seed, "draw", drawn // size) if drawn else seed
+            found += [s for s in self.keep(self.inner.sample(size, seed=stream)) if s is not None]
+            drawn += size
         return found[:n]
 
     def _local(self) -> LocalGenerator:
@@ -87,6 +96,11 @@ class FilteredGenerator(ABC):
 @dataclass(frozen=True)
 class SaneGenerator(FilteredGenerator):
     """``inner`` without the molecules that :func:`molvae.chem.alerts.insane_reason` objects to."""
+
+    @property
+    def adjective(self) -> str:
+        """What its molecules are."""
+        return "sane"
 
     @property
     def fingerprint(self) -> str:
@@ -113,10 +127,22 @@ class TypicalGenerator(FilteredGenerator):
     """The most that is typical, in nats for each symbol."""
 
     @classmethod
-    def of(cls, inner: MoleculeGenerator, model: Generator, share: float) -> TypicalGenerator:
+    def of(
+        cls,
+        inner: MoleculeGenerator,
+        model: Generator,
+        share: float,
+        *,
+        progress: bool | None = False,
+    ) -> TypicalGenerator:
         """Raises :class:`ConfigError` for a share that is none, and :class:`ModelError` for a model
         that cannot tell (:func:`~molvae.latent.typicality.typical_surprisal`)."""
-        return cls(inner, model, share, typical_surprisal(model, share))
+        return cls(inner, model, share, typical_surprisal(model, share, progress=progress))
+
+    @property
+    def adjective(self) -> str:
+        """What its molecules are."""
+        return f"typical ({self.share:g})"
 
     @property
     def fingerprint(self) -> str:
@@ -130,8 +156,31 @@ class TypicalGenerator(FilteredGenerator):
         return [s if s is not None and nats[s] <= self.limit else None for s in smiles]
 
 
-def filtered(generator: Generator, *, sane: bool, typical: float | None) -> MoleculeGenerator:
+def filtered(
+    generator: Generator,
+    *,
+    sane: bool = False,
+    typical: float | None = None,
+    progress: bool | None = False,
+) -> MoleculeGenerator:
     """``generator``, kept to ``sane`` molecules, and to ``typical`` ones as by
     :meth:`TypicalGenerator.of`."""
     kept: MoleculeGenerator = SaneGenerator(generator) if sane else generator
-    return kept if typical is None else TypicalGenerator.of(kept, generator, typical)
+    if typical is None:
+        return kept
+    return TypicalGenerator.of(kept, generator, typical, progress=progress)
+
+
+def only(generator: MoleculeGenerator) -> str:
+    """To which molecules it is kept, to be said after what it does; nothing where it is free.
+
+    >>> import molvae
+    >>> only(filtered(molvae.load("druglike", "cpu"), sane=True))
+    ', among sane molecules'
+    """
+    kept: list[str] = []
+    inner: object = generator
+    while isinstance(inner, FilteredGenerator):
+        kept, inner = [inner.adjective, *kept], inner.inner
+    adjectives = [adjective for adjective in kept if adjective]
+    return f", among {' and '.join(adjectives)} molecules" if adjectives else ""

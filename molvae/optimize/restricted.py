@@ -11,7 +11,7 @@ from molvae.base.seeds import derive_seed
 from molvae.chem.smiles import canonicalise_many
 from molvae.optimize.config import Routes
 from molvae.optimize.feasibility import demands, misses, shortfalls
-from molvae.optimize.filtered import FilteredGenerator
+from molvae.optimize.filtered import FilteredGenerator, only
 from molvae.optimize.goals import Goals
 from molvae.optimize.proposals import MoleculeGenerator
 from molvae.optimize.routes import Parents, by_rank, offspring
@@ -101,5 +101,6 @@ def shortage(generator: MoleculeGenerator, goals: Goals, seed: int) -> str | Non
     counts = "; ".join(f"{n} {label}" for n, label in zip(met, demands(goals), strict=True))
     return (
         f"none of the molecules generated meets all constraints (of {len(samples)} samples of the "
-        f"model: {counts}); loosen one of them, or start from molecules that meet them"
+        f"model{only(generator)}: {counts}); loosen one of them, or start from molecules that meet "
+        "them"
     )

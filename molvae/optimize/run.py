@@ -16,6 +16,7 @@ from molvae.base.progress import Progress
 from molvae.optimize.campaign import Campaign
 from molvae.optimize.config import SearchConfig
 from molvae.optimize.constraints import Constraint
+from molvae.optimize.filtered import only
 from molvae.optimize.goals import Goals
 from molvae.optimize.measurements import Measurement, Results, measurements
 from molvae.optimize.plan import INITIAL_BATCHES
@@ -127,7 +128,7 @@ def optimize(
             ]
             title = ", ".join(map(str, objectives))
             bar = stack.enter_context(Progress(title, budget, progress))
-            stopped = _run(campaign, evaluators, budget, bar)
+            stopped = _run(campaign, evaluators, budget, bar, only(generator))
         made = [replace(o, order=i) for i, o in enumerate(_evaluated(campaign), start=1)]
     plan = None if goals.plain else goals
     return Result(objectives[0], tuple(made), stopped, tuple(left_out), plan, unlearnt)
@@ -151,7 +152,9 @@ def _evaluated(campaign: Campaign) -> list[Observation]:
     return [o for o in campaign.observations() if o.suggestion.origin != "told"]
 
 
-def _run(campaign: Campaign, evaluators: Sequence[Evaluator], budget: int, bar: Progress) -> str:
+def _run(
+    campaign: Campaign, evaluators: Sequence[Evaluator], budget: int, bar: Progress, kept: str
+) -> str:
     """Propose and evaluate until there is a reason to stop, which is returned."""
     bar.advance(min(budget, len(_evaluated(campaign))))
     while True:
@@ -170,7 +173,7 @@ def _run(campaign: Campaign, evaluators: Sequence[Evaluator], budget: int, bar: 
                 return str(error)
             campaign.record(pending)
         if not half and not pending:
-            return "the generator has no more new molecules"
+            return f"the generator has no more new molecules{kept}"
         _evaluate(campaign, evaluators, pending[: max(0, room)], bar)
 
 
