@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-import importlib
 import math
 import pickle
 from pathlib import Path
@@ -484,20 +482,6 @@ def test_every_kind_of_part_says_what_it_is() -> None:
     for kind, part in PARTS.items():
         assert part.model_fields["kind"].default == kind
         assert part.__doc__
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("chem.fingerprints", "chem.formula", "oracles.batch", "oracles.compose"),
-        *("oracles.description", "oracles.means", "oracles.modifiers", "oracles.parts"),
-        *("oracles.relative", "oracles.tasks"),
-    ],
-)
-def test_the_examples_in_the_docstrings_run(name: str) -> None:
-    found = doctest.testmod(importlib.import_module(f"molvae.{name}"))
-    assert found.attempted
-    assert not found.failed
 
 
 def test_problem_of_a_molecule_is_none_for_one_that_parses() -> None:

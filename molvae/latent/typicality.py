@@ -75,5 +75,5 @@ def typical_surprisal(
             "latents are points and its decoder has not learnt to write without one; leave typical "
             "out"
         )
-    drawn = generator.sample(SAMPLES, seed=derive_seed(seed, "typical"), progress=progress)
-    return float(np.quantile(surprisal(generator, drawn), share))
+    own = generator.sample(SAMPLES, seed=derive_seed(seed, "typical"), progress=progress)
+    return float(np.quantile(surprisal(generator, own), share))

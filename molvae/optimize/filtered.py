@@ -19,9 +19,9 @@ from molvae.models.windows import Windows
 from molvae.optimize.proposals import LocalGenerator, MoleculeGenerator, admitted, local
 
 DRAWS = 30
-"""Samples that are drawn for each that is wanted, at most, to make up for those turned down."""
+"""Samples for each that is kept, beyond which no more are drawn."""
 LEAST = 500
-"""Samples after which it is said that hardly any is kept."""
+"""Samples that are drawn in any case before it is said that hardly any is kept."""
 TOGETHER = 25
 """Fewest samples drawn together."""
 
