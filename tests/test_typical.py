@@ -93,7 +93,7 @@ def test_a_model_without_a_likelihood_says_so() -> None:
 
 
 def test_a_generator_kept_to_typical_molecules_writes_no_others(druglike: Generator) -> None:
-    typical = TypicalGenerator.of(SaneGenerator(druglike), druglike, 0.75)
+    typical = TypicalGenerator(SaneGenerator(druglike), druglike, 0.75)
     assert local(typical) is not None
     assert typical.windows == druglike.windows
     assert typical.fingerprint.endswith("sane molecules only, typical molecules only (0.75)")
@@ -111,14 +111,26 @@ def test_samples_that_hardly_exist_are_fewer_instead_of_endless(
     druglike: Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("molvae.optimize.filtered.LEAST", 60)
-    typical = TypicalGenerator(druglike, druglike, 0.5, limit=-1.0)
-    assert typical.sample(3, seed=0) == []
-    few = TypicalGenerator.of(druglike, druglike, 0.2)
+    few = TypicalGenerator(druglike, druglike, 0.2)
     assert len(few.sample(2, seed=0)) == 2  # rarer than two in two, but there
+    monkeypatch.setattr(TypicalGenerator, "limit", -1.0)
+    assert TypicalGenerator(druglike, druglike, 0.5).sample(3, seed=0) == []
 
 
-def test_a_search_that_ends_says_to_which_molecules_it_was_kept(druglike: Generator) -> None:
-    kept = TypicalGenerator(SaneGenerator(druglike), druglike, 0.3, limit=-1.0)
+def test_who_only_tells_results_does_not_wait_for_what_is_typical(
+    druglike: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(typicality, "SAMPLES", 10**9)
+    typical = filtered(druglike, sane=True, typical=0.5)
+    assert typical.encode(ORDINARY).shape == (len(ORDINARY), druglike.latent_dim)
+    assert typical.fingerprint.endswith("typical molecules only (0.5)")
+
+
+def test_a_search_that_ends_says_to_which_molecules_it_was_kept(
+    druglike: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TypicalGenerator, "limit", -1.0)
+    kept = TypicalGenerator(SaneGenerator(druglike), druglike, 0.3)
     assert only(druglike) == ""
     assert only(kept) == ", among sane and typical (0.3) molecules"
     length = Objective("length", lambda smiles: float(len(smiles)), "maximize")

@@ -56,24 +56,26 @@ def surprisal(generator: Generator, smiles: Sequence[str | None]) -> np.ndarray:
     return -nats / np.maximum(written.symbols, 1)
 
 
-def typical_surprisal(
-    generator: Generator, share: float, *, seed: int = 0, progress: bool | None = False
-) -> float:
-    """What the easiest ``share`` of :data:`SAMPLES` samples of the model have at most, in nats for
-    each symbol.
-
-    Raises :class:`ConfigError` for a share that is none, and :class:`ModelError` for a model whose
-    posteriors are points and whose decoder cannot write alone (an autoencoder, a VQ-VAE).
-    """
+def check_typical(generator: Generator, share: float) -> None:
+    """Raises :class:`ConfigError` for a share that is none, and :class:`ModelError` for a model
+    whose posteriors are points and whose decoder cannot write alone (an autoencoder, a VQ-VAE)."""
     if not 0 < share <= 1:
         raise ConfigError(
             f"typical is {share:g}: give a share of the model's samples, above 0 and at most 1"
         )
-    if np.isnan(surprisal(generator, generator.sample(1, seed=seed))).any():
+    if np.isnan(surprisal(generator, generator.sample(1))).any():
         raise ModelError(
             "this model has no likelihood that could tell typical molecules from others, for its "
             "latents are points and its decoder has not learnt to write without one; leave typical "
             "out"
         )
+
+
+def typical_surprisal(
+    generator: Generator, share: float, *, seed: int = 0, progress: bool | None = False
+) -> float:
+    """What the easiest ``share`` of :data:`SAMPLES` samples of the model have at most, in nats for
+    each symbol. Raises what :func:`check_typical` does."""
+    check_typical(generator, share)
     own = generator.sample(SAMPLES, seed=derive_seed(seed, "typical"), progress=progress)
     return float(np.quantile(surprisal(generator, own), share))

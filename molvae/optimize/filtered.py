@@ -8,13 +8,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from molvae.base.seeds import derive_seed
 from molvae.chem.alerts import sane_mask
 from molvae.generator import Generator
-from molvae.latent.typicality import surprisal, typical_surprisal
+from molvae.latent.typicality import check_typical, surprisal, typical_surprisal
 from molvae.models.windows import Windows
 from molvae.optimize.proposals import LocalGenerator, MoleculeGenerator, admitted, local
 
@@ -123,21 +124,17 @@ class TypicalGenerator(FilteredGenerator):
 
     model: Generator
     share: float
-    limit: float
-    """The most that is typical, in nats for each symbol."""
+    progress: bool | None = False
+    """Whether a bar is shown while samples are drawn for :attr:`limit`."""
 
-    @classmethod
-    def of(
-        cls,
-        inner: MoleculeGenerator,
-        model: Generator,
-        share: float,
-        *,
-        progress: bool | None = False,
-    ) -> TypicalGenerator:
-        """Raises :class:`ConfigError` for a share that is none, and :class:`ModelError` for a model
-        that cannot tell (:func:`~molvae.latent.typicality.typical_surprisal`)."""
-        return cls(inner, model, share, typical_surprisal(model, share, progress=progress))
+    def __post_init__(self) -> None:
+        check_typical(self.model, self.share)
+
+    @cached_property
+    def limit(self) -> float:
+        """The most that is typical, in nats for each symbol; who only encodes does not wait for
+        it."""
+        return typical_surprisal(self.model, self.share, progress=self.progress)
 
     @property
     def adjective(self) -> str:
@@ -163,12 +160,10 @@ def filtered(
     typical: float | None = None,
     progress: bool | None = False,
 ) -> MoleculeGenerator:
-    """``generator``, kept to ``sane`` molecules, and to ``typical`` ones as by
-    :meth:`TypicalGenerator.of`."""
+    """``generator``, kept to ``sane`` molecules, and to such a share of ``typical`` ones. Raises
+    what :func:`~molvae.latent.typicality.check_typical` does."""
     kept: MoleculeGenerator = SaneGenerator(generator) if sane else generator
-    if typical is None:
-        return kept
-    return TypicalGenerator.of(kept, generator, typical, progress=progress)
+    return kept if typical is None else TypicalGenerator(kept, generator, typical, progress)
 
 
 def only(generator: MoleculeGenerator) -> str:
