@@ -7,6 +7,7 @@ object serves any number of threads.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -18,20 +19,18 @@ from typing import Any, Literal, Unpack
 
 import numpy as np
 import torch
-from rdkit import Chem
 
 from molvae.base.errors import ConfigError, InputError, ModelError
 from molvae.base.progress import Progress
 from molvae.base.seeds import derive_seed
-from molvae.chem.alerts import SanityOptions
 from molvae.chem.properties import PROPERTIES, compute
 from molvae.chem.smiles import MoleculeError, canonicalise, foreign_part, smiles_list
 from molvae.chem.tokenizer import Tokenizer
-from molvae.latent.choosing import choose, logits, realism
 from molvae.latent.conditions import Conditions, condition_table, outside
 from molvae.latent.decoding import Decoding, Sane, Strategy
-from molvae.latent.finishing import finished
+from molvae.latent.draws import Draws
 from molvae.latent.posteriors import Likelihood, Posteriors, Reasons
+from molvae.latent.reading import Reader
 from molvae.models.batch import Batch
 from molvae.models.places import device_named
 from molvae.models.sampling import SamplingOptions, generate
@@ -163,22 +162,32 @@ class Generator:
     ) -> tuple[list[str | None], Reasons]:
         """:meth:`decode`, and for each row that has no molecule the reason."""
         sampling = SamplingOptions.parse({"strategy": "greedy", **options}, where="decode")
-        return self._written(z, sampling, seed, sane, conditions)[:2]
+        finite = np.isfinite(self._latents(z)).all(1)
+        smiles, reasons = self.reader.molecules(self._draws(z, sampling, seed, conditions), sane)
+        for row in np.flatnonzero(~finite):
+            smiles[row], reasons[row] = None, NOT_FINITE
+        return smiles, reasons
 
-    def _written(
+    @cached_property
+    def reader(self) -> Reader:
+        """What reads as molecules what was drawn: without the device."""
+        critic = self.model.critic
+        if critic is not None and self.device.type != "cpu":
+            critic = copy.deepcopy(critic).cpu()
+        return Reader(self.tokenizer, critic, self.model.config.critic)
+
+    def _draws(
         self,
         z: np.ndarray,
         sampling: SamplingOptions,
         seed: int,
-        sane: Sane,
         conditions: Conditions | None,
-        judged: bool = False,
-    ) -> tuple[list[str | None], Reasons, np.ndarray, np.ndarray]:
-        """Molecules, reasons, the log-probabilities ``(n,)`` of what was drawn, in nats, and where
-        they are to be ``judged`` the critic's logits ``(n,)``, else NaN."""
+        candidates: int = 1,
+        choice: int = 0,
+    ) -> Draws:
+        """What the decoder writes of each row of ``z``, on the device."""
         z = self._latents(z)
         told = condition_table(self.model.conditions, conditions, len(z), sampling.guidance)
-        limits = SanityOptions() if sane is True else (sane or None)
         finite = np.isfinite(z).all(1)
         # Rows that cannot be decoded keep their place: each row's random stream is named by it.
         written = generate(
@@ -188,24 +197,9 @@ class Generator:
             seed,
             conditions=None if told is None else torch.from_numpy(told),
         )
-        texts = self.tokenizer.decode(written.rows())
-        smiles: list[str | None] = []
-        reasons: Reasons = []
-        score = np.full(len(texts), np.nan)
-        for rows in self._chunks(np.arange(len(texts))):  # molecules are large: few at a time
-            mols: list[Chem.Mol | None] = []
-            for i in rows:
-                mol, answer, reason = (
-                    finished(texts[i], self.tokenizer, limits)
-                    if finite[i]
-                    else (None, None, NOT_FINITE)
-                )
-                mols.append(mol)
-                smiles.append(answer)
-                reasons.append(reason)
-            if judged:
-                score[rows] = logits(self.model, mols)
-        return smiles, reasons, written.log_prob.double().numpy(), score
+        ids = written.ids.numpy().astype(self.tokenizer.dtype)
+        log_prob = written.log_prob.double().numpy()
+        return Draws(ids, written.lengths.numpy(), log_prob, candidates, choice)
 
     def rewrite(self, z: np.ndarray, *, seed: int) -> list[str | None]:
         """:meth:`decode` with symbols drawn: of windows that are zero the decoder writes what the
@@ -241,6 +235,19 @@ class Generator:
         make it as frequent as in the data (:mod:`molvae.latent.critic`). Raises
         :class:`ConfigError` for several candidates from a model without a critic.
         """
+        written = self.write(n, seed=seed, candidates=candidates, conditions=conditions, **options)
+        return self.reader.molecules(written, sane)
+
+    def write(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        candidates: int | None = None,
+        conditions: Conditions | None = None,
+        **options: Unpack[Strategy],
+    ) -> Draws:
+        """The device's part of :meth:`draw`; :attr:`reader` has the rest."""
         z = self.sample_prior(n, derive_seed(seed, "latents"))
         strategy: Strategy = {"strategy": "sample", **options}
         several = self.candidates if strategy["strategy"] == "sample" else 1
@@ -251,23 +258,20 @@ class Generator:
                 + ("take at least 1" if several < 1 else "this model has no critic to choose among "
                    "them; fit one with molvae models critic")
             )  # fmt: skip
-        symbols = derive_seed(seed, "symbols")
-        sampling = SamplingOptions.parse(strategy, where="decode")
-        smiles, reasons, log_prob, score = self._written(
-            np.repeat(z, several, 0), sampling, symbols, sane, conditions, judged=several > 1
+        return self._draws(
+            np.repeat(z, several, 0),
+            SamplingOptions.parse(strategy, where="decode"),
+            derive_seed(seed, "symbols"),
+            conditions,
+            several,
+            derive_seed(seed, "candidates"),
         )
-        if several == 1:
-            return smiles, reasons
-        critic, way = self.model.config.critic, derive_seed(seed, "candidates")
-        assert critic is not None
-        chosen = choose(score, log_prob, critic.discount, several, way)
-        return [smiles[i] for i in chosen], [reasons[i] for i in chosen]
 
     def realism(self, smiles: Sequence[str | None]) -> np.ndarray:
         """The critic's logit for each molecule, ``(n,)``: how much more often, in nats, the data
         have molecules like it than the decoder writes them. NaN for None and for what does not
         parse. Raises :class:`ModelError` for a model without a critic."""
-        return realism(self.model, smiles_list(smiles), self.batch_size)
+        return self.reader.realism(smiles_list(smiles))
 
     def sample(
         self,

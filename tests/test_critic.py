@@ -14,12 +14,11 @@ from typer.testing import CliRunner
 
 from molvae.base.errors import ConfigError, InputError, InterruptedRun, ModelError
 from molvae.base.files import read_json
-from molvae.chem.features import feature_count, part_counts
+from molvae.chem.features import _generators, feature_count, part_counts
 from molvae.cli.app import app
 from molvae.datasets.corpus import Corpus, build_corpus
 from molvae.datasets.sources import Source
 from molvae.generator import Generator, load
-from molvae.latent.choosing import choose
 from molvae.latent.critic import (
     as_given,
     counts_of,
@@ -27,9 +26,9 @@ from molvae.latent.critic import (
     learn_critic,
     scaffold_weights,
 )
+from molvae.latent.draws import choose
 from molvae.models.config import CriticConfig
 from molvae.models.critic import Critic
-from molvae.models.sampling import SamplingOptions
 from molvae.training.checkpoint import load_model
 from molvae.training.config import TrainConfig
 from molvae.training.head import fit_head
@@ -88,6 +87,22 @@ def test_parts_are_counted() -> None:
     assert not rows[2].any()
     around = rows[0, :BITS]  # six equal atoms have one environment of each radius
     assert sorted(around[around > 0].tolist()) == [6, 6, 6]
+
+
+def test_counts_are_those_of_rdkits_own_fingerprints() -> None:
+    mols = [Chem.MolFromSmiles(s) for s in SAMPLE.read_text().split()[:200]]
+    rows = np.expm1(part_counts(mols, BITS).toarray()).round(3)
+    around, pairs = _generators(BITS)
+    for mol, row in zip(mols, rows, strict=True):
+        found = {
+            **around.GetCountFingerprint(mol).GetNonzeroElements(),
+            **{
+                BITS + column: count
+                for column, count in pairs.GetCountFingerprint(mol).GetNonzeroElements().items()
+            },
+        }
+        there = np.flatnonzero(row[: BITS + BITS // 2])
+        assert {int(column): int(row[column]) for column in there} == found
 
 
 def test_a_critic_learns_how_much_too_often_something_is_written() -> None:
@@ -179,16 +194,20 @@ def test_the_choice_follows_the_critic(model: Path) -> None:
     assert ringed(chosen) < 0.1 * ringed(plain) + 0.02
 
 
+def noise(n: int) -> np.ndarray:
+    return np.random.default_rng(1).gumbel(size=n)
+
+
 def test_a_critic_that_knows_nothing_changes_no_frequencies() -> None:
-    place = choose(np.zeros(4000), np.zeros(4000), 0.0, 2, seed=1)
+    place = choose(np.zeros(4000), np.zeros(4000), noise(4000), 0.0, 2)
     assert np.mean(np.array(place) % 2) == pytest.approx(0.5, abs=0.05)
     none = np.nan
-    assert choose(np.array([0, none, none, 0]), np.zeros(4), 0.0, 2, seed=1) == [0, 3]
+    assert choose(np.array([0, none, none, 0]), np.zeros(4), noise(4), 0.0, 2) == [0, 3]
 
 
 def test_with_a_discount_what_the_decoder_is_surest_of_is_chosen_less_often() -> None:
     log_prob = np.tile([-2.0, -4.0], 4000)  # of the two, the first is surer by two nats
-    place = choose(np.zeros(8000), log_prob, 0.5, 2, seed=1)
+    place = choose(np.zeros(8000), log_prob, noise(8000), 0.5, 2)
     odds = np.exp(0.5 * 2)
     assert np.mean(np.array(place) % 2) == pytest.approx(odds / (1 + odds), abs=0.03)
 
@@ -222,24 +241,26 @@ def test_draws_repeat_and_need_a_critic_for_candidates(judged: Path, model: Path
 
 
 def test_what_a_draw_is_chosen_by_is_the_realism_of_its_candidates(judged: Path) -> None:
-    generator = replace(load(judged, "cpu"), batch_size=7)
-    z = generator.sample_prior(30, seed=4)
-    z[3] = np.nan
-    options = SamplingOptions()
-    smiles, _, _, score = generator._written(z, options, 0, None, None, judged=True)
-    np.testing.assert_array_equal(score, generator.realism(smiles))
-    assert np.isnan(score[3])
-    assert np.isfinite(score).sum() > 10
-    assert np.isnan(generator._written(z, options, 0, None, None)[3]).all()
+    generator = load(judged, "cpu")
+    reader, written = generator.reader, generator.write(30, seed=4, candidates=3)
+    each, _ = reader.molecules(replace(written, candidates=1))
+    score, discount = generator.realism(each), generator.model.config.critic.discount
+    assert np.isfinite(score).sum() > 30
+    chosen = choose(score, written.log_prob, written.noise(), discount, 3)
+    assert reader.molecules(written)[0] == [each[i] for i in chosen]
+    assert len(set(np.array(chosen) % 3)) == 3
 
 
-def test_realism_is_aligned_and_nan_for_what_is_no_molecule(judged: Path) -> None:
+def test_realism_is_aligned_and_nan_for_what_is_no_molecule(
+    judged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = ["CCO", None, "not one", "c1ccccc1"]
     found = load(judged, "cpu").realism(given)
     assert np.isnan(found).tolist() == [False, True, True, False]
-    few_at_a_time = replace(load(judged, "cpu"), batch_size=3).realism(given)
-    np.testing.assert_allclose(few_at_a_time, found, rtol=1e-5)
     assert load(judged, "cpu").realism([]).shape == (0,)
+    monkeypatch.setattr("molvae.latent.reading.TOGETHER", 3)
+    few_at_a_time = load(judged, "cpu").realism(given)
+    np.testing.assert_allclose(few_at_a_time, found, rtol=1e-5)
 
 
 def test_fine_tuning_leaves_the_critic_behind_and_a_new_head_keeps_it(

@@ -7,6 +7,7 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -27,6 +28,7 @@ from molvae.bulk import (
 from molvae.chem.properties import compute
 from molvae.chem.tokenizer import Tokenizer
 from molvae.generator import Generator
+from molvae.latent.draws import Draws
 from molvae.models.presets import preset
 from molvae.models.vae import SequenceVAE
 
@@ -94,6 +96,33 @@ def test_the_number_of_processes_changes_nothing(
 ) -> None:
     generate_shards(generator, tmp_path / "job", OPTIONS, workers=2, progress=False)
     assert contents(tmp_path / "job") == contents(shards)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_processes_that_only_read_what_another_device_wrote_change_nothing(
+    generator: Generator,
+    shards: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
+) -> None:
+    monkeypatch.setattr("molvae.bulk.work.shares_cores", lambda generator: False)
+    monkeypatch.setattr(Generator, "__reduce__", refuse)  # no process but this has the model
+    written, write = [], Generator.write
+
+    def noted(self: Generator, n: int, **options: Any) -> Draws:
+        written.append(n)
+        return write(self, n, **options)
+
+    monkeypatch.setattr(Generator, "write", noted)
+    generate_shards(generator, tmp_path / "job", OPTIONS, workers=workers, progress=False)
+    assert contents(tmp_path / "job") == contents(shards)
+    assert len(written) >= len(contents(shards))
+
+
+def refuse(generator: Generator) -> None:
+    raise AssertionError("the model travels to another process")
 
 
 def test_the_number_of_threads_changes_nothing(

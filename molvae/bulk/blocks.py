@@ -5,29 +5,29 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import Counter, abc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import torch
 
 from molvae.base.errors import ModelError
-from molvae.base.parallel import default_workers, ordered_map
+from molvae.base.parallel import default_workers
 from molvae.base.progress import Progress
 from molvae.base.seeds import derive_seed
 from molvae.bulk.options import LARGEST_BLOCK, BulkOptions
+from molvae.bulk.work import Work
 from molvae.chem.properties import compute
 from molvae.datasets.seen import Seen
 from molvae.generator import Generator
 from molvae.latent.decoding import strategy_of
+from molvae.latent.draws import Draws
+from molvae.latent.reading import Reader
 
 PATIENCE = 5_000
 """Draws of which less than a thousandth is kept, after which a job gives up."""
 
 Blocks = abc.Generator["Block", None, None]
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,21 @@ class Exhausted(ModelError):
 
 def draw_block(generator: Generator, options: BulkOptions, number: int) -> Block:
     """Draw and filter one block; each of its molecules once, where ``unique``."""
-    draws = options.draws_per_block()
-    smiles, reasons = generator.draw(
-        draws,
+    return _BLOCKS.draw(generator, options, number)
+
+
+def _write_block(generator: Generator, options: BulkOptions, number: int) -> Draws:
+    return generator.write(
+        options.draws_per_block(),
         seed=derive_seed(options.seed, "block", number),
         candidates=options.candidates,
-        sane=options.sane,
         conditions=options.conditions,
         **strategy_of(options),
     )
+
+
+def _read_block(reader: Reader, options: BulkOptions, written: Draws) -> Block:
+    smiles, reasons = reader.molecules(written, options.sane)
     rejected = Counter(reason.partition(" (")[0] for reason in reasons if reason is not None)
     found = [s for s in smiles if s is not None]
     if options.unique:
@@ -99,7 +105,7 @@ def draw_block(generator: Generator, options: BulkOptions, number: int) -> Block
         met = condition.met(values[:, options.columns().index(condition.name)])
         rejected[f"not {condition}"] += int((kept & ~met).sum())
         kept &= met
-    return Block(found, values, draws, +rejected).take(np.flatnonzero(kept))
+    return Block(found, values, len(written), +rejected).take(np.flatnonzero(kept))
 
 
 def blocks(
@@ -119,7 +125,7 @@ def blocks(
     seen = Seen() if seen is None else seen
     workers = _processes(workers, options)
     barren = _Barren()
-    for block in _spread(draw_block, generator, options, itertools.count(first), workers):
+    for block in _BLOCKS.spread(generator, options, itertools.count(first), workers):
         if options.unique:
             new = np.array(seen.add(block.smiles), dtype=bool)
             block.rejected["repeated"] += int((~new).sum())
@@ -209,7 +215,7 @@ def every_draw(
     found: list[str | None] = []
     with (
         Progress("drawing", wanted, progress) as bar,
-        contextlib.closing(_spread(_draw_cut, generator, options, cuts, workers)) as stream,
+        contextlib.closing(_CUTS.spread(generator, options, cuts, workers)) as stream,
     ):
         for part in stream:
             found += part
@@ -217,18 +223,19 @@ def every_draw(
     return found
 
 
-def _draw_cut(
-    generator: Generator, options: BulkOptions, cut: tuple[int, int]
-) -> Sequence[str | None]:
+def _write_cut(generator: Generator, options: BulkOptions, cut: tuple[int, int]) -> Draws:
     first, size = cut
-    smiles, _ = generator.draw(
+    return generator.write(
         size,
         seed=derive_seed(options.seed, "draws", first),
         candidates=options.candidates,
         conditions=options.conditions,
         **strategy_of(options),
     )
-    return smiles
+
+
+def _read_cut(reader: Reader, options: BulkOptions, written: Draws) -> Sequence[str | None]:
+    return reader.molecules(written)[0]
 
 
 def _processes(workers: int | None, options: BulkOptions) -> int:
@@ -238,49 +245,5 @@ def _processes(workers: int | None, options: BulkOptions) -> int:
     return default_workers() if options.molecules > LARGEST_BLOCK else 1
 
 
-def _spread(
-    draw: Callable[[Generator, BulkOptions, Item], Result],
-    generator: Generator,
-    options: BulkOptions,
-    items: Iterable[Item],
-    workers: int,
-) -> abc.Generator[Result, None, None]:
-    """``draw`` of every item, in order, by ``workers`` processes; the same whatever they are."""
-    if workers > 1:
-        yield from ordered_map(
-            _draw_in_worker,
-            items,
-            workers,
-            initializer=_start_worker,
-            initargs=(draw, generator, options),
-        )
-    else:
-        for item in items:
-            with _one_thread():
-                drawn = draw(generator, options, item)
-            yield drawn
-
-
-# A worker process serves one job: what it needs is handed to it once, when it starts.
-_JOB: list[tuple[Callable[..., Any], Generator, BulkOptions]] = []
-
-
-def _start_worker(draw: Callable[..., Any], generator: Generator, options: BulkOptions) -> None:
-    torch.set_num_threads(1)
-    _JOB.append((draw, generator, options))
-
-
-def _draw_in_worker(item: Any) -> Any:
-    draw, generator, options = _JOB[0]
-    return draw(generator, options, item)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums are rounded differently by several threads; a block is the same everywhere."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+_BLOCKS = Work(_write_block, _read_block)
+_CUTS = Work(_write_cut, _read_cut)

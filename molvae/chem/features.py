@@ -8,10 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array
 
 _RINGS, _ATOMS = 16, 64
 _FURTHEST = 6  # bonds between the atoms of a pair
+# RDKit's binary form of a count fingerprint, read a fifth faster than its table: after a head of
+# four numbers (version, size of an index, length, entries) each column and its count.
+_HEAD, _ENTRY = 16, 8
 
 
 def feature_count(bits: int) -> int:
@@ -35,25 +38,26 @@ def part_counts(mols: Sequence[Chem.Mol | None], bits: int) -> csr_array:
     """
     around, pairs = _generators(bits)
     width, ring_sizes = feature_count(bits), bits + bits // 2
-    columns: list[int] = []
-    counts: list[int] = []
-    ends = [0]
-    for mol in mols:
-        if mol is not None:
-            row: dict[int, int] = around.GetCountFingerprint(mol).GetNonzeroElements()
-            for pair, count in pairs.GetCountFingerprint(mol).GetNonzeroElements().items():
-                row[bits + pair] = count
-            for ring in mol.GetRingInfo().AtomRings():
-                size = ring_sizes + min(len(ring), _RINGS - 1)
-                row[size] = row.get(size, 0) + 1
-            row[width - _ATOMS + min(mol.GetNumHeavyAtoms(), _ATOMS - 1)] = 1
-            columns.extend(row)
-            counts.extend(row.values())
-        ends.append(len(columns))
-    values = np.log1p(np.array(counts, np.float32))
-    places = np.array(columns, np.int64)
-    found = csr_array((values, places, np.array(ends, np.int64)), shape=(len(mols), width))
+    hashed: list[bytes] = []  # of each molecule its surroundings, then its pairs
+    others: list[tuple[int, int]] = []  # row and column of all that counts one
+    for row, mol in enumerate(mols):
+        if mol is None:
+            hashed += [b"", b""]
+            continue
+        hashed.append(around.GetCountFingerprint(mol).ToBinary()[_HEAD:])
+        hashed.append(pairs.GetCountFingerprint(mol).ToBinary()[_HEAD:])
+        others.append((row, width - _ATOMS + min(mol.GetNumHeavyAtoms(), _ATOMS - 1)))
+        for ring in mol.GetRingInfo().AtomRings():
+            others.append((row, ring_sizes + min(len(ring), _RINGS - 1)))
+    columns, counts = np.frombuffer(b"".join(hashed), "<i4").reshape(-1, 2).T
+    kinds = np.repeat(np.arange(len(hashed)), [len(part) // _ENTRY for part in hashed])
+    rings = np.array(others, np.int64).reshape(-1, 2).T
+    rows = np.concatenate([kinds // 2, rings[0]])
+    places = np.concatenate([columns + bits * (kinds % 2), rings[1]])
+    values = np.concatenate([counts, np.ones_like(rings[0])]).astype(np.float32)
+    found = coo_array((values, (rows, places)), shape=(len(mols), width)).tocsr()
     found.sort_indices()
+    found.data = np.log1p(found.data)
     return found
 
 

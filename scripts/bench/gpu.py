@@ -179,7 +179,7 @@ def now(device: str) -> float:
 
 def sampling(options: argparse.Namespace, device: str) -> dict[str, Any]:
     """The share of each stage of some draws, then all the molecules as users draw them."""
-    from throughput import bulk, show_bulk, show_stages, stages
+    from throughput import READING, bulk, show_bulk, show_stages, stages
 
     from molvae.base.parallel import default_workers
     from molvae.generator import load
@@ -187,9 +187,11 @@ def sampling(options: argparse.Namespace, device: str) -> dict[str, Any]:
     generator = load(options.model, device)
     staged = stages(generator, min(options.molecules, 100_000), time.perf_counter)
     show_stages(f"{device_name(device)} and one core", staged)
+    needed = staged["seconds"][READING] / staged["seconds"]["network"]
+    print(f"\n{needed:.1f} cores keep up with the device; this machine has {default_workers()}")
     whole = bulk(options.model, options.molecules, None, device)
     show_bulk([whole], default_workers())
-    return {"stages": staged, "bulk": whole}
+    return {"stages": staged, "cores_needed": needed, "bulk": whole}
 
 
 if __name__ == "__main__":

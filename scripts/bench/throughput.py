@@ -11,6 +11,7 @@ of one thread. A draw is what ``generate`` makes of one latent: with a critic, s
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +30,18 @@ from _ours import corpus_of
 from _turns import bench_directory
 from rdkit import Chem
 
-from molvae.base.parallel import chunked, default_workers
+from molvae.base.parallel import default_workers
 from molvae.bulk import BulkOptions, generate_shards
 from molvae.chem.mending import encodable
+from molvae.chem.plain import PlainTexts
 from molvae.chem.selfies import CodecError
 from molvae.chem.smiles import MoleculeError, parse
 from molvae.generator import Generator, load
-from molvae.latent.choosing import logits
-from molvae.models.sampling import SamplingOptions, generate
+from molvae.latent.draws import choose
+from molvae.latent.reading import TOGETHER
 
 STAGES = ("network", "ids to SMILES", "RDKit", "SMILES to ids and mending", "critic")
+READING = "all but the network, as it runs"
 
 
 def main() -> None:
@@ -147,74 +150,104 @@ def show_bulk(reports: Sequence[dict[str, Any]], workers: int) -> None:
 
 def stages(generator: Generator, n: int, clock: Callable[[], float]) -> dict[str, Any]:
     """Seconds of each stage for ``n`` draws, on ``clock``."""
-    took = dict.fromkeys(STAGES, 0.0)
-    valid = mended = 0
     size = min(n, 10_000)
-    stages_of(generator, min(size, 200), 0, clock)  # warm
+    Stages(generator, clock).draw(min(size, 200), 0)  # warm
+    found = Stages(generator, clock)
     for start in range(0, n, size):
-        seconds, good, changed = stages_of(generator, min(size, n - start), start, clock)
-        for name, value in zip(STAGES, seconds, strict=True):
-            took[name] += value
-        valid += good
-        mended += changed
+        found.draw(min(size, n - start), start)
     return {
         "draws": n,
         "candidates": generator.candidates,
-        "valid": valid,
-        "mended": mended,
-        "seconds": took,
+        "valid": found.valid,
+        "mended": found.mended,
+        "seconds": found.seconds,
     }
 
 
-def stages_of(
-    generator: Generator, n: int, seed: int, clock: Callable[[], float]
-) -> tuple[list[float], int, int]:
-    """One batch of draws: seconds by stage, and of the candidates how many were valid, and how many
-    of those had to be mended."""
-    cuda = generator.device.type == "cuda"
-    ticks = [clock()]
-    latents = np.repeat(generator.sample_prior(n, seed), generator.candidates, 0)
-    z = torch.from_numpy(latents)
-    written = generate(generator.model, z, SamplingOptions(), seed)
-    if cuda:
-        torch.cuda.synchronize()
-    ticks.append(clock())
-    texts = generator.tokenizer.decode(written.rows())
-    ticks.append(clock())
-    found: list[tuple[Chem.Mol, str]] = []
-    for text in texts:
+class Stages:
+    """What :meth:`Generator.draw` does, stage by stage, with the time of each."""
+
+    def __init__(self, generator: Generator, clock: Callable[[], float]) -> None:
+        self.generator, self.clock = generator, clock
+        self.plain = PlainTexts(generator.tokenizer)
+        self.seconds = dict.fromkeys((*STAGES, READING), 0.0)
+        self.valid = self.mended = 0
+
+    @contextlib.contextmanager
+    def on(self, stage: str) -> Iterator[None]:
+        """Add the time of what stands under it to a stage."""
+        began = self.clock()
+        yield
+        self.seconds[stage] += self.clock() - began
+
+    def draw(self, n: int, seed: int) -> None:
+        """``n`` draws; of their candidates, the valid and the mended ones are counted."""
+        reader = self.generator.reader
+        with self.on("network"):
+            written = self.generator.write(n, seed=seed)
+            if self.generator.device.type == "cuda":
+                torch.cuda.synchronize()
+        with self.on(READING):
+            reader.molecules(written)
+        for rows in written.parts(TOGETHER):
+            with self.on("ids to SMILES"):
+                texts = reader.tokenizer.decode(written.rows(rows))
+            self.read(texts, written.log_prob[rows], written.candidates)
+
+    def read(self, texts: Sequence[str], log_prob: np.ndarray, candidates: int) -> None:
+        """Some draws' texts as molecules, of which those are spelled that are chosen or may need
+        mending."""
+        with self.on("RDKit"):
+            mols = [self.plain.read(text) for text in texts]
+            odd = [i for i, mol in enumerate(mols) if mol is None]
+            for i in odd:
+                mols[i] = readable(texts[i])
+        self.valid += sum(mol is not None for mol in mols)
+        chosen: Sequence[int] = range(len(mols))
+        if candidates > 1:
+            with self.on("critic"):
+                score = self.generator.reader.logits(mols)
+                chosen = choose(score, log_prob, np.zeros(len(score)), 0, candidates)
+        self.spell([mols[i] for i in odd], plain=False)
+        self.spell([mols[i] for i in chosen if i not in set(odd)], plain=True)
+
+    def spell(self, mols: Sequence[Chem.Mol | None], plain: bool) -> None:
+        """Canonical SMILES, mended where they cannot be encoded."""
+        there = [mol for mol in mols if mol is not None]
+        with self.on("RDKit"):
+            smiles = [Chem.MolToSmiles(mol) for mol in there]
+        with self.on("SMILES to ids and mending"):
+            for mol, text in zip(there, smiles, strict=True):
+                if not (plain and self.plain.is_short(text)):
+                    self.encode(mol, text)
+
+    def encode(self, mol: Chem.Mol, smiles: str) -> None:
+        """See whether it can be encoded, and mend it."""
         try:
-            mol = parse(text)
-        except MoleculeError:
-            continue
-        found.append((mol, Chem.MolToSmiles(mol)))
-    ticks.append(clock())
-    valid = mended = 0
-    for mol, smiles in found:
-        try:
-            generator.tokenizer.encode_one(smiles)
+            self.generator.tokenizer.encode_one(smiles)
         except CodecError:
-            mended += 1
-            encodable(mol, generator.tokenizer)
-        valid += 1
-    ticks.append(clock())
-    if generator.candidates > 1:
-        mols = [mol for mol, _ in found]
-        for part in chunked(mols, generator.batch_size):
-            logits(generator.model, part)
-    ticks.append(clock())
-    return np.diff(ticks).tolist(), valid, mended
+            self.mended += 1
+            encodable(mol, self.generator.tokenizer)
+
+
+def readable(text: str) -> Chem.Mol | None:
+    """The molecule, if it is one."""
+    try:
+        return parse(text)
+    except MoleculeError:
+        return None
 
 
 def show_stages(where: str, report: dict[str, Any]) -> None:
     seconds = report["seconds"]
-    total = sum(seconds.values())
+    total = sum(seconds[name] for name in STAGES)
     n = report["draws"]
     written = n * report["candidates"]
+    seconds = {**seconds, "together": total}
     rows = [
-        [name, f"{1e6 * value / n:,.0f}", f"{value / total:.0%}"] for name, value in seconds.items()
+        [name, f"{1e6 * seconds[name] / n:,.0f}", f"{seconds[name] / total:.0%}"]
+        for name in (*STAGES, "together", READING)
     ]
-    rows.append(["together", f"{1e6 * total / n:,.0f}", "100%"])
     print(
         f"\n{where}: {n:,} draws, each of {report['candidates']} candidates, of which "
         f"{report['valid'] / written:.2%} valid, {report['mended'] / written:.2%} mended\n"
