@@ -28,7 +28,7 @@ from molvae.chem.smiles import MoleculeError, canonicalise, foreign_part, smiles
 from molvae.chem.tokenizer import Tokenizer
 from molvae.latent.conditions import Conditions, condition_table, outside
 from molvae.latent.decoding import Decoding, Sane, Strategy
-from molvae.latent.draws import Draws
+from molvae.latent.draws import Draws, counted
 from molvae.latent.posteriors import Likelihood, Posteriors, Reasons
 from molvae.latent.reading import Reader
 from molvae.models.batch import Batch
@@ -209,7 +209,7 @@ class Generator:
     def sample_prior(self, n: int, seed: int = 0) -> np.ndarray:
         """``n`` latents from the prior, ``(n, d)`` float32."""
         generator = torch.Generator().manual_seed(derive_seed(seed, "prior"))
-        return self.model.sample_prior(n, generator).float().cpu().numpy()
+        return self.model.sample_prior(counted(n), generator).float().cpu().numpy()
 
     @property
     def candidates(self) -> int:
@@ -293,11 +293,9 @@ class Generator:
         :class:`ModelError` where ``n`` molecules would take more than a hundred draws each (a
         collapsed model asked for distinct ones).
         """
-        if n < 0:
-            raise ConfigError(f"n is {n}: ask for 0 molecules or more")
         found: list[str] = []
         seen: set[str] = set()
-        limit = 100 * n + 1000
+        limit = 100 * counted(n) + 1000
         least = 64 // (self.candidates if candidates is None else max(1, candidates))
         draws = 0
         for message in outside(self.model.conditions, conditions):

@@ -136,8 +136,9 @@ def test_the_global_random_state_plays_no_part(generator: Generator) -> None:
 
 def test_sample_gives_as_many_as_wanted_and_distinct_ones(generator: Generator) -> None:
     assert generator.sample(0) == []
-    with pytest.raises(ConfigError, match="0 molecules or more"):
-        generator.sample(-1)
+    for ask in (generator.sample, generator.draw, generator.sample_prior):
+        with pytest.raises(ConfigError, match="0 molecules or more"):
+            ask(-1)
     found = generator.sample(150, seed=1, unique=True)
     assert len(set(found)) == 150
     assert all(canonicalise(s) == s for s in found)

@@ -159,6 +159,16 @@ def test_help_loads_nothing_heavy() -> None:
     assert not loaded_after(code).intersection(HEAVY)
 
 
+def test_drawing_molecules_waits_for_nothing_that_only_training_needs() -> None:
+    code = (
+        "import molvae\n"
+        "assert molvae.load('druglike', 'cpu').sample(2)\n"
+        "late = {'torch._dynamo', 'lightning_fabric', 'pandas', 'sklearn.linear_model'}\n"
+        "assert not late.intersection(sys.modules), late.intersection(sys.modules)"
+    )
+    loaded_after(code)
+
+
 def test_training_needs_no_chemistry(tiny_corpus: Path, tmp_path: Path) -> None:
     # A machine with a GPU, torch and a built corpus will do: there, these cannot be imported.
     loaded_after(

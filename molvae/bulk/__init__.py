@@ -1,8 +1,9 @@
 """Molecules by the million: drawn in numbered blocks, by any number of processes, resumable.
 
 The job is cut into blocks of a fixed number of draws. Block ``b`` depends on the model, the options
-and ``b`` alone, is computed by one process on one thread, and blocks are joined in order; so the
-molecules are the same whatever the number of processes, and also when the job was interrupted.
+and ``b`` alone, is computed on one thread, and blocks are joined in order; so the molecules are the
+same whatever the number of processes, and also when the job was interrupted. On a CPU a block is
+one process's; where another device writes it, one process holds that, and the others read.
 """
 
 from molvae.bulk.blocks import (

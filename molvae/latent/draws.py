@@ -7,6 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from molvae.base.errors import ConfigError
+
+
+def counted(n: int) -> int:
+    """``n``, or :class:`ConfigError` where it is no number of molecules."""
+    if n < 0:
+        raise ConfigError(f"n is {n}: ask for 0 molecules or more")
+    return n
+
 
 @dataclass(frozen=True, eq=False)
 class Draws:

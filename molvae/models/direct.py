@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from molvae.models.packing import Packing
-from molvae.models.parts import linear
+from molvae.models.parts import linear, silent
 from molvae.models.windows import Windows
 
 
@@ -29,8 +29,7 @@ class DirectReading(nn.Module):
         super().__init__()
         self.windows = windows
         self.read = linear(windows.context, windows.places * hidden, generator)
-        self.say = nn.Linear(hidden, symbols, bias=False)
-        nn.init.zeros_(self.say.weight)
+        self.say = silent(hidden, symbols)
 
     def forward(self, contexts: Tensor) -> Tensor:
         """Logits ``(..., places, v)`` from what steps see of z, ``contexts (..., c)``."""

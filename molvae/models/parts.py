@@ -6,20 +6,38 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import skip_init
+
+
+# torch's own first weights would come from the global generator; and ``skip_init`` leaves them out
+# by way of a device without memory, for which torch imports its compiler, a second each time.
+class _Linear(nn.Linear):
+    def reset_parameters(self) -> None:
+        """None: they are set by who makes it."""
+
+
+class _Embedding(nn.Embedding):
+    def reset_parameters(self) -> None:
+        """None: they are set by who makes it."""
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator, scale: float = 1.0) -> nn.Linear:
     """A linear map with zero bias and Glorot-uniform weights (Glorot & Bengio 2010) x ``scale``."""
-    layer = skip_init(nn.Linear, inputs, outputs)
+    layer = _Linear(inputs, outputs)
     nn.init.xavier_uniform_(layer.weight, gain=scale, generator=generator)
     nn.init.zeros_(layer.bias)
     return layer
 
 
+def silent(inputs: int, outputs: int) -> nn.Linear:
+    """A linear map without bias whose weights are 0."""
+    layer = _Linear(inputs, outputs, bias=False)
+    nn.init.zeros_(layer.weight)
+    return layer
+
+
 def embedding(symbols: int, dim: int, generator: torch.Generator) -> nn.Embedding:
     """One vector per symbol, entries from N(0, 1/dim): vectors of about unit length."""
-    layer = skip_init(nn.Embedding, symbols, dim)
+    layer = _Embedding(symbols, dim)
     nn.init.normal_(layer.weight, std=dim**-0.5, generator=generator)
     return layer
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from molvae.base.errors import ConfigError
 from molvae.training.weights import get_weights
+
+if TYPE_CHECKING:  # it takes over a second to import, and most who come here do not train
+    from lightning_fabric import Fabric
 
 _PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
@@ -20,6 +23,8 @@ def make_fabric(device: str, precision: str) -> Fabric:
     Under ``torchrun`` the processes and nodes that it started work together, data-parallel, each
     on the device of its local rank; otherwise one device is used.
     """
+    from lightning_fabric import Fabric
+
     kind, _, index = device.partition(":")
     if kind == "auto":
         kind = _best_kind()

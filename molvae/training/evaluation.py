@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from molvae.base.seeds import derive_seed
@@ -14,6 +14,9 @@ from molvae.models.objective import ObjectiveConfig, Terms
 from molvae.models.vae import SequenceVAE
 from molvae.training.batches import Molecules, in_length_order
 from molvae.training.health import ACTIVE_VARIANCE
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def named_values(terms: Terms) -> dict[str, Tensor]:

@@ -7,11 +7,10 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch.nn import Parameter
 
 from molvae.base.errors import ConfigError, InterruptedRun, TrainingError
@@ -29,6 +28,9 @@ from molvae.training.prepare import Prepared
 from molvae.training.run import finish
 from molvae.training.schedules import kl_weight, learning_rate
 from molvae.training.state import TrainState
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 AGREE_EVERY = 16
 """Steps after which several processes ask each other for the time and for a wish to stop."""
