@@ -32,7 +32,7 @@ def test_what_is_plain_is_read_as_ever_and_nothing_but_its_length_needs_mending(
     kekulised = [Chem.MolToSmiles(Chem.MolFromSmiles(s), kekuleSmiles=True) for s in zinc[:300]]
     encoded = tokenizer.encode(zinc, unknown="drop").ids
     own = tokenizer.decode([ids for ids in encoded if ids is not None])
-    pairs = [(t, plain.read(t)) for t in [*texts(tokenizer, 20000, 1), *own, *kekulised] if t]
+    pairs = [(t, plain.read(t)) for t in [*texts(tokenizer, 6000, 1), *own, *kekulised] if t]
     found = [(parse(text), mol) for text, mol in pairs if mol is not None]
     assert len(found) > 100
     for usual, mol in found:
@@ -48,7 +48,7 @@ def test_what_is_called_short_enough_is(tokenizer: Tokenizer, zinc: list[str]) -
     plain = PlainTexts(tokenizer)
     longest = Tokenizer(tokenizer.alphabet, tokenizer.constraints, 10**6)
     kekulised = [Chem.MolToSmiles(Chem.MolFromSmiles(s), kekuleSmiles=True) for s in zinc]
-    read = [plain.read(text) for text in [*texts(tokenizer, 20000, 2), *kekulised] if text]
+    read = [plain.read(text) for text in [*texts(tokenizer, 6000, 2), *kekulised] if text]
     smiles = [Chem.MolToSmiles(mol) for mol in read if mol is not None]
     short = [s for s in smiles if plain.is_short(s)]
     assert len(short) >= 90

@@ -60,7 +60,7 @@ def training(corpus: Corpus, config: TrainConfig, steps: int) -> None:
         counts["flop"] += training_flop(model.config, model.vocab_size, len(rows), tokens)
         own_step(trainer)
 
-    Trainer.step = step  # type: ignore[method-assign]
+    Trainer.step = step  # type: ignore[method-assign, assignment]
     with tempfile.TemporaryDirectory() as place:
         train(corpus, Path(place) / "model", config, progress=False)
 
