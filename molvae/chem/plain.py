@@ -27,6 +27,9 @@ class PlainTexts:
     """Kekulised SMILES without brackets, charges and stereo, of which ``tokenizer`` has the symbols
     however they are spelled: nothing but its length may keep such a molecule from being encoded.
 
+    For what the tokenizer decoded, within its constraints: a nitro group of five bonds, which RDKit
+    rewrites with charges, is not looked for.
+
     >>> plain = PlainTexts(Tokenizer.robust())
     >>> [plain.read(text) is not None for text in ("CC(=O)OC1CC1Cl", "CS=C", "C[O-]", "F/C=C/F")]
     [True, False, False, False]
