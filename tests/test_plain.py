@@ -9,7 +9,7 @@ from rdkit import Chem
 from molvae.chem.features import part_counts
 from molvae.chem.mending import encodable
 from molvae.chem.plain import PlainTexts
-from molvae.chem.smiles import parse
+from molvae.chem.smiles import MoleculeError, parse
 from molvae.chem.tokenizer import Tokenizer
 from molvae.generator import load
 
@@ -91,3 +91,13 @@ def test_an_alphabet_that_lacks_a_bond_or_a_length_of_rings_has_no_plain_texts_o
     )
     assert PlainTexts(generous).read("CO") is None
     assert PlainTexts(Tokenizer.robust(max_length=300)).read("CC") is None
+
+
+def test_what_parsing_refuses_for_its_size_is_refused_as_ever() -> None:
+    reader = load("druglike", "cpu").reader
+    for text in ("C" * 251, "C" * 1001):
+        assert PlainTexts(reader.tokenizer).read(text) is None
+        with pytest.raises(MoleculeError) as refused:
+            parse(text)
+        assert reader.read(text).reason == refused.value.reason
+    assert reader.finished(reader.read("C" * 80)).smiles == "C" * reader.tokenizer.max_length

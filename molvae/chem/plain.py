@@ -8,6 +8,7 @@ from rdkit import Chem
 from rdkit.rdBase import BlockLogs
 
 from molvae.chem.selfies.symbols import BOND_TEXT, DIGITS
+from molvae.chem.smiles import MAX_ATOMS
 from molvae.chem.tokenizer import Tokenizer
 
 _BONDS = {"C": 4, "N": 3, "O": 2, "F": 1, "Cl": 1, "Br": 1, "I": 1}
@@ -27,8 +28,8 @@ class PlainTexts:
     """Kekulised SMILES without brackets, charges and stereo, of which ``tokenizer`` has the symbols
     however they are spelled: nothing but its length may keep such a molecule from being encoded.
 
-    For what the tokenizer decoded, within its constraints: a nitro group of five bonds, which RDKit
-    rewrites with charges, is not looked for.
+    For what the tokenizer decoded, within its constraints: nitro groups of five bonds and
+    halogens of several are not looked for.
 
     >>> plain = PlainTexts(Tokenizer.robust())
     >>> [plain.read(text) is not None for text in ("CC(=O)OC1CC1Cl", "CS=C", "C[O-]", "F/C=C/F")]
@@ -41,8 +42,8 @@ class PlainTexts:
 
     def read(self, text: str) -> Chem.Mol | None:
         """The molecule as :func:`~molvae.chem.smiles.parse` reads it, or None where ``text`` is not
-        plain or no molecule."""
-        if self._text.fullmatch(text) is None:
+        plain or no molecule, or so long that parsing may refuse it."""
+        if len(text) > MAX_ATOMS or self._text.fullmatch(text) is None:
             return None
         with BlockLogs():
             mol = Chem.MolFromSmiles(text, sanitize=False)

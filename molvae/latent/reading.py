@@ -98,7 +98,7 @@ class Reader:
         if smiles is None and not self._plain.is_short(smiles := str(Chem.MolToSmiles(mol))):
             try:
                 mol, smiles = self._encodable(mol)
-            except CodecError as error:
+            except (MoleculeError, CodecError) as error:
                 return Reading(None, reason=error.reason)
         return _within(Reading(mol, smiles), limits)
 
