@@ -99,13 +99,11 @@ def test_the_number_of_processes_changes_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
 def test_processes_that_only_read_what_another_device_wrote_change_nothing(
     generator: Generator,
     shards: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    workers: int,
 ) -> None:
     monkeypatch.setattr("molvae.bulk.work.shares_cores", lambda generator: False)
     monkeypatch.setattr(Generator, "__reduce__", refuse)  # no process but this has the model
@@ -116,7 +114,7 @@ def test_processes_that_only_read_what_another_device_wrote_change_nothing(
         return write(self, n, **options)
 
     monkeypatch.setattr(Generator, "write", noted)
-    generate_shards(generator, tmp_path / "job", OPTIONS, workers=workers, progress=False)
+    generate_shards(generator, tmp_path / "job", OPTIONS, workers=2, progress=False)
     assert contents(tmp_path / "job") == contents(shards)
     assert len(written) >= len(contents(shards))
 

@@ -82,9 +82,14 @@ def draw_block(generator: Generator, options: BulkOptions, number: int) -> Block
 
 
 def _write_block(generator: Generator, options: BulkOptions, number: int) -> Draws:
+    seed = derive_seed(options.seed, "block", number)
+    return _write(generator, options, options.draws_per_block(), seed)
+
+
+def _write(generator: Generator, options: BulkOptions, n: int, seed: int) -> Draws:
     return generator.write(
-        options.draws_per_block(),
-        seed=derive_seed(options.seed, "block", number),
+        n,
+        seed=seed,
         candidates=options.candidates,
         conditions=options.conditions,
         **strategy_of(options),
@@ -225,13 +230,7 @@ def every_draw(
 
 def _write_cut(generator: Generator, options: BulkOptions, cut: tuple[int, int]) -> Draws:
     first, size = cut
-    return generator.write(
-        size,
-        seed=derive_seed(options.seed, "draws", first),
-        candidates=options.candidates,
-        conditions=options.conditions,
-        **strategy_of(options),
-    )
+    return _write(generator, options, size, derive_seed(options.seed, "draws", first))
 
 
 def _read_cut(reader: Reader, options: BulkOptions, written: Draws) -> Sequence[str | None]:
